@@ -1,0 +1,1 @@
+//! The agents: manifest, prompt, schema and one run function each.

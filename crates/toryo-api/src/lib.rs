@@ -1,0 +1,1 @@
+//! HTTP: routes, webhooks, SSE, OpenAPI, and the web pages.

@@ -1,0 +1,1 @@
+//! Postgres: one module per aggregate, migrations, outbox, leases; the BlobStore port.

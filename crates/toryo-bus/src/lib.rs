@@ -1,0 +1,1 @@
+//! NATS JetStream: subjects, publishing with deduplication, pull consumers, the bells of runs.

@@ -1,0 +1,1 @@
+//! Code search: symbols, reference graph, lexical ranking, context packs.

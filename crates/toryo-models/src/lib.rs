@@ -1,0 +1,1 @@
+//! The model gateway: providers, routes, retries, pricing, the reply journal.

@@ -1,0 +1,1 @@
+//! Guardrails on edits, and masking of secrets in everything that leaves Toryo.

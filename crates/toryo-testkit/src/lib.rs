@@ -1,0 +1,1 @@
+//! Doubles that speak the real wire protocols, and the stack for integration tests.

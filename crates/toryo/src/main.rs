@@ -1,0 +1,2 @@
+//! The command line of Toryo; wires ports to adapters.
+fn main() {}
