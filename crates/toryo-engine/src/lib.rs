@@ -1,1 +1,6 @@
-//! The durable run engine: submit, relay, worker, advance, commit, control, sweep; the Agent trait.
+//! The durable run engine.
+pub mod agent;
+pub mod failure;
+
+pub use agent::{Agent, HumanMessage, NewArtifact, Outputs, Recorder, Reporter, StepContext};
+pub use failure::Failure;
