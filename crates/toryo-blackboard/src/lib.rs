@@ -1,6 +1,35 @@
 //! Postgres: one module per aggregate, migrations, outbox, leases; the `BlobStore` port.
-pub mod blobs;
-pub mod error;
+//!
+//! The blackboard is the only channel between agents and the truth about every run. All SQL is here, as free
+//! functions: those that write take the connection, so that the caller sees the transaction; those that read
+//! take [`Db`]. This crate decides **nothing**: which step follows is the engine's business.
 
+pub mod artifacts;
+pub mod blobs;
+pub mod db;
+pub mod error;
+pub mod events;
+pub mod messages;
+pub mod model_calls;
+pub mod outbox;
+pub mod page;
+pub mod pull_requests;
+pub mod repos;
+mod row;
+pub mod runs;
+pub mod steps;
+pub mod tasks;
+pub mod workers;
+
+pub use artifacts::Artifact;
 pub use blobs::{BlobStore, FolderBlobs, MemoryBlobs};
+pub use db::Db;
 pub use error::Error;
+pub use messages::Message;
+pub use page::Page;
+pub use pull_requests::LocalPullRequest;
+pub use repos::Repo;
+pub use runs::{Control, Run, RunFilter};
+pub use steps::{Claim, NewStep, StepFailure, StepRow};
+pub use tasks::{Idempotency, TaskWithRuns};
+pub use workers::{RoleFigures, Worker};

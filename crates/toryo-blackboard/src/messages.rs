@@ -1,0 +1,56 @@
+//! Messages: what people wrote to a run.
+
+use crate::{Db, Error, db::Connection, row};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use toryo_domain::{MessageId, RunId};
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub author: String,
+    /// What was written.
+    pub body: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Stores a message.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn insert(db: &mut Connection, run: RunId, author: &str, body: &str) -> Result<MessageId, Error> {
+    let id = MessageId::generate();
+    sqlx::query("insert into messages (id, run_id, author, body) values ($1, $2, $3, $4)")
+        .bind(id.uuid())
+        .bind(run.uuid())
+        .bind(author)
+        .bind(body)
+        .execute(db)
+        .await?;
+    Ok(id)
+}
+
+/// The messages of a run, oldest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn of_run(db: &Db, run: RunId) -> Result<Vec<Message>, Error> {
+    let rows = sqlx::query("select * from messages where run_id = $1 order by id")
+        .bind(run.uuid())
+        .fetch_all(db.pool())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Message {
+                id: row::get::<uuid::Uuid>(row, "id")?.into(),
+                author: row::get(row, "author")?,
+                body: row::get(row, "body")?,
+                created_at: row::get(row, "created_at")?,
+            })
+        })
+        .collect()
+}

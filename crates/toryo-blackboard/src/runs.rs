@@ -1,0 +1,333 @@
+//! Runs: status, cost, result. The status is written only through [`RunStatus::after`].
+
+use crate::page::Page;
+use crate::{Db, Error, db::Connection, row};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgRow;
+use toryo_domain::{
+    CommitId, Digest, Gate, IllegalTransition, Limits, NewTask, Priority, PullRequest, RunId, RunSignal,
+    RunStatus, TaskId, Usd,
+};
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The task it tries to satisfy.
+    pub task_id: TaskId,
+    /// The repository as the task names it.
+    pub repo_url: String,
+    /// The task's goal.
+    pub goal: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it stands there, for people.
+    pub status_reason: Option<String>,
+    /// What a person is asked to approve.
+    pub gate: Option<Gate>,
+    /// What people decided so far.
+    #[serde(skip)]
+    pub control: Control,
+    /// The branch it started from.
+    pub base_branch: Option<String>,
+    /// The commit it started from.
+    pub base_commit: Option<CommitId>,
+    /// The Spec-Refiner's title.
+    pub title: Option<String>,
+    /// The branch it made.
+    pub branch: Option<String>,
+    /// The tip of that branch.
+    pub commit: Option<CommitId>,
+    /// The pull request it opened.
+    pub pull_request: Option<PullRequest>,
+    /// The diff of the best state so far.
+    pub best_diff: Option<Digest>,
+    /// Whether any reply came from a recording instead of a model.
+    pub replay: bool,
+    /// Cost of its model calls.
+    pub cost: Usd,
+    /// Tokens it sent.
+    pub tokens_in: u64,
+    /// Tokens it received.
+    pub tokens_out: u64,
+    /// What it may use.
+    pub limits: Limits,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The number of its newest event.
+    pub last_seq: u64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When a worker began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What people decided about a run; the graph follows from it and from the outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// Rounds of `spec` asked for: one more with each answer to open questions.
+    pub spec_rounds: u32,
+    /// Rounds of `plan` asked for: one more with each rejected plan.
+    pub plan_rounds: u32,
+    /// Rounds of `merge` asked for by rejecting the change.
+    pub merge_rounds: u32,
+    /// The plan of this round is approved.
+    pub approved_plan: Option<u32>,
+    /// The join of this round is approved.
+    pub approved_merge: Option<u32>,
+    /// Repairs a subtask granted on top of the limit.
+    pub extra_repairs: u32,
+    /// Minutes granted on top of the limit.
+    pub extra_minutes: u32,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            spec_rounds: 1,
+            plan_rounds: 1,
+            merge_rounds: 1,
+            approved_plan: None,
+            approved_merge: None,
+            extra_repairs: 0,
+            extra_minutes: 0,
+        }
+    }
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only those in this status.
+    pub status: Option<RunStatus>,
+    /// Only those of this repository.
+    pub repo: Option<String>,
+    /// Only those made since.
+    pub since: Option<DateTime<Utc>>,
+    /// Most items of a page.
+    pub limit: u32,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("select runs.*, tasks.wish from runs join tasks on tasks.id = runs.task_id ", $rest)
+    };
+}
+
+fn from_row(row: &PgRow) -> Result<Run, Error> {
+    let wish: NewTask = row::json(row, "wish")?;
+    Ok(Run {
+        id: row::get::<uuid::Uuid>(row, "id")?.into(),
+        task_id: row::get::<uuid::Uuid>(row, "task_id")?.into(),
+        repo_url: wish.repo_url,
+        goal: wish.goal,
+        status: row::parse(row, "status")?,
+        status_reason: row::get(row, "status_reason")?,
+        gate: row::parse_opt(row, "gate")?,
+        control: row::json(row, "control")?,
+        base_branch: row::get(row, "base_branch")?,
+        base_commit: row::parse_opt(row, "base_commit")?,
+        title: row::get(row, "title")?,
+        branch: row::get(row, "branch")?,
+        commit: row::parse_opt(row, "commit_id")?,
+        pull_request: row::json_opt(row, "pull_request")?,
+        best_diff: row::parse_opt(row, "best_diff")?,
+        replay: row::get(row, "recorded")?,
+        cost: Usd::from_nanos(row::get(row, "cost_nano_usd")?),
+        tokens_in: row::unsigned(row, "tokens_in")?,
+        tokens_out: row::unsigned(row, "tokens_out")?,
+        limits: wish.limits,
+        priority: wish.priority,
+        last_seq: row::unsigned(row, "last_seq")?,
+        created_at: row::get(row, "created_at")?,
+        started_at: row::get(row, "started_at")?,
+        finished_at: row::get(row, "finished_at")?,
+    })
+}
+
+fn not_found(id: RunId) -> Error {
+    Error::NotFound { what: format!("run {id}") }
+}
+
+/// Stores a queued run of a task.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn insert(db: &mut Connection, task: TaskId) -> Result<RunId, Error> {
+    let id = RunId::generate();
+    sqlx::query("insert into runs (id, task_id, status) values ($1, $2, $3)")
+        .bind(id.uuid())
+        .bind(task.uuid())
+        .bind(RunStatus::Queued.as_str())
+        .execute(db)
+        .await?;
+    Ok(id)
+}
+
+/// One run.
+///
+/// # Errors
+/// There is none of this id.
+pub async fn get(db: &Db, id: RunId) -> Result<Run, Error> {
+    let found = sqlx::query(select!("where runs.id = $1")).bind(id.uuid()).fetch_optional(db.pool()).await?;
+    found.as_ref().map(from_row).transpose()?.ok_or_else(|| not_found(id))
+}
+
+/// One run, its row locked until the transaction ends. Every change of a run's graph takes this lock first,
+/// and locks of steps after it, so that no two transactions wait for each other.
+///
+/// # Errors
+/// There is none of this id.
+pub async fn lock(db: &mut Connection, id: RunId) -> Result<Run, Error> {
+    let statement = select!("where runs.id = $1 for update of runs");
+    let found = sqlx::query(statement).bind(id.uuid()).fetch_optional(db).await?;
+    found.as_ref().map(from_row).transpose()?.ok_or_else(|| not_found(id))
+}
+
+/// Runs, newest first.
+///
+/// # Errors
+/// The cursor is not one, or the database does not answer.
+pub async fn list(db: &Db, filter: &RunFilter) -> Result<Page<Run>, Error> {
+    let statement = select!(
+        "where runs.id < $1 and ($2::text is null or runs.status = $2) \
+         and ($3::text is null or tasks.wish ->> 'repo_url' = $3) \
+         and ($4::timestamptz is null or runs.created_at >= $4) order by runs.id desc limit $5"
+    );
+    let rows = sqlx::query(statement)
+        .bind(row::cursor(filter.cursor.as_deref())?)
+        .bind(filter.status.map(RunStatus::as_str))
+        .bind(filter.repo.as_deref())
+        .bind(filter.since)
+        .bind(i64::from(filter.limit) + 1)
+        .fetch_all(db.pool())
+        .await?;
+    let items = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+    Ok(Page::of(items, filter.limit, |run: &Run| run.id.to_string()))
+}
+
+/// Moves a locked run to the status that follows on `signal`, and keeps its clocks.
+///
+/// # Errors
+/// The signal is not possible in the run's status (as [`Error::Conflict`]).
+pub async fn signal(
+    db: &mut Connection,
+    run: &mut Run,
+    signal: RunSignal,
+    reason: Option<&str>,
+    gate: Option<Gate>,
+) -> Result<RunStatus, Error> {
+    let next = run.status.after(signal).map_err(|error: IllegalTransition<_, _>| {
+        Error::Conflict(format!("run {} cannot `{signal}` while it is {}", run.id, error.from))
+    })?;
+    let statement = "update runs set status = $3, status_reason = $4, gate = $5, \
+         started_at = case when $3 = 'running' then coalesce(started_at, now()) else started_at end, \
+         finished_at = case when $6 then now() end, \
+         active_ms = active_ms + case when active_since is null then 0 \
+             else (extract(epoch from now() - active_since) * 1000)::bigint end, \
+         active_since = case when $3 = 'running' then now() end \
+         where id = $1 and status = $2 returning started_at, finished_at";
+    let updated = sqlx::query(statement)
+        .bind(run.id.uuid())
+        .bind(run.status.as_str())
+        .bind(next.as_str())
+        .bind(reason)
+        .bind(gate.map(Gate::as_str))
+        .bind(next.is_final())
+        .fetch_one(db)
+        .await?;
+    run.status = next;
+    run.status_reason = reason.map(str::to_owned);
+    run.gate = gate;
+    run.started_at = row::get(&updated, "started_at")?;
+    run.finished_at = row::get(&updated, "finished_at")?;
+    Ok(next)
+}
+
+/// Stores what people decided.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn set_control(db: &mut Connection, run: RunId, control: &Control) -> Result<(), Error> {
+    sqlx::query("update runs set control = $2 where id = $1")
+        .bind(run.uuid())
+        .bind(row::to_json("control", control)?)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Stores where the run starts from.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn set_base(
+    db: &mut Connection,
+    run: RunId,
+    branch: &str,
+    commit: &CommitId,
+    title: &str,
+) -> Result<(), Error> {
+    sqlx::query("update runs set base_branch = $2, base_commit = $3, title = $4 where id = $1")
+        .bind(run.uuid())
+        .bind(branch)
+        .bind(commit.as_str())
+        .bind(title)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Stores the diff of the best state so far.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn set_best_diff(db: &mut Connection, run: RunId, diff: &Digest) -> Result<(), Error> {
+    sqlx::query("update runs set best_diff = $2 where id = $1")
+        .bind(run.uuid())
+        .bind(diff.to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Stores the result.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn set_result(
+    db: &mut Connection,
+    run: RunId,
+    branch: &str,
+    commit: &CommitId,
+    pull_request: &PullRequest,
+) -> Result<(), Error> {
+    sqlx::query("update runs set branch = $2, commit_id = $3, pull_request = $4 where id = $1")
+        .bind(run.uuid())
+        .bind(branch)
+        .bind(commit.as_str())
+        .bind(row::to_json("pull request", pull_request)?)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Running runs that have used up their minutes.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn overdue(db: &Db) -> Result<Vec<RunId>, Error> {
+    let statement = "select runs.id from runs join tasks on tasks.id = runs.task_id \
+         where runs.status = 'running' and runs.active_ms + extract(epoch from now() - runs.active_since) * 1000 > \
+         ((tasks.wish -> 'limits' ->> 'minutes')::bigint \
+          + coalesce((runs.control ->> 'extra_minutes')::bigint, 0)) * 60000";
+    let ids: Vec<uuid::Uuid> = sqlx::query_scalar(statement).fetch_all(db.pool()).await?;
+    Ok(ids.into_iter().map(RunId::from).collect())
+}

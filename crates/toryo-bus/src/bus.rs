@@ -1,0 +1,248 @@
+//! The connection to NATS: publish with deduplication, wake-ups, bells.
+
+use crate::streams::{self, Subjects};
+use crate::{Bell, Error};
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::{self, AckKind, Message};
+use async_nats::{Client, ConnectOptions, HeaderMap};
+use bytes::Bytes;
+use futures::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use toryo_domain::RunId;
+
+/// How long one request to the server may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to the bus; cheap to clone. It reconnects by itself for ever: losing the server delays runs and
+/// loses none.
+#[derive(Clone)]
+pub struct Bus {
+    client: Client,
+    jetstream: jetstream::Context,
+    subjects: Subjects,
+    /// `None` until the streams were reconciled, and again after the server lost them.
+    consumer: Arc<Mutex<Option<PullConsumer>>>,
+    bell: Bell,
+}
+
+/// A wake-up: something is ready. What it is, Postgres knows.
+#[derive(Debug)]
+pub struct Wakeup(Message);
+
+impl Bus {
+    /// Connects, or goes on trying in the background where the server does not answer yet.
+    ///
+    /// # Errors
+    /// The URL is not one.
+    pub async fn connect(url: &str, subjects: Subjects) -> Result<Self, Error> {
+        let (address, options) = credentials(url)?;
+        let client = options
+            .name("toryo")
+            .retry_on_initial_connect()
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .connection_timeout(REQUEST_TIMEOUT)
+            .ping_interval(Duration::from_secs(10))
+            .connect(address)
+            .await
+            .map_err(Error::unavailable)?;
+        let mut jetstream = jetstream::new(client.clone());
+        jetstream.set_timeout(REQUEST_TIMEOUT);
+        Ok(Self { client, jetstream, subjects, consumer: Arc::default(), bell: Bell::default() })
+    }
+
+    /// The bells of runs, in this process. They ring while [`listen`](Self::listen) runs.
+    #[must_use]
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Whether the server answers and the streams are as declared.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.consumer().await.map(|_| ())?;
+        tokio::time::timeout(REQUEST_TIMEOUT, self.client.flush())
+            .await
+            .map_err(Error::unavailable)?
+            .map_err(Error::unavailable)
+    }
+
+    /// Announces that a step may be claimed. `dedup_id` is that of step and attempt: a second announcement of
+    /// the same is dropped by the server.
+    ///
+    /// # Errors
+    /// The server did not confirm.
+    pub async fn announce_ready(&self, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
+        self.publish(self.subjects.step_ready(), dedup_id, payload).await
+    }
+
+    /// Announces a step that used up its attempts.
+    ///
+    /// # Errors
+    /// The server did not confirm.
+    pub async fn announce_dead(&self, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
+        self.publish(self.subjects.step_dead(), dedup_id, payload).await
+    }
+
+    async fn publish(&self, subject: String, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
+        // Without its stream a subject has no subscriber, and the message would be lost.
+        self.consumer().await?;
+        let mut headers = HeaderMap::new();
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, dedup_id);
+        let sent = async {
+            let confirmation = self.jetstream.publish_with_headers(subject, headers, payload.into()).await?;
+            confirmation.await
+        };
+        let outcome = tokio::time::timeout(REQUEST_TIMEOUT, sent).await;
+        if !matches!(outcome, Ok(Ok(_))) {
+            self.forget().await;
+        }
+        outcome.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
+        Ok(())
+    }
+
+    /// The next wake-up; `None` where there was none within `patience`.
+    ///
+    /// # Errors
+    /// The server does not answer. The caller waits a moment and asks again.
+    pub async fn next_wakeup(&self, patience: Duration) -> Result<Option<Wakeup>, Error> {
+        let consumer = self.consumer().await?;
+        let asked = async {
+            let mut messages = consumer.fetch().max_messages(1).expires(patience).messages().await?;
+            Ok::<_, async_nats::Error>(messages.next().await.transpose()?)
+        };
+        // The server ends the request itself; the second limit is for a server that is gone.
+        let answered = tokio::time::timeout(patience + REQUEST_TIMEOUT, asked).await;
+        match answered {
+            Ok(Ok(message)) => Ok(message.map(Wakeup)),
+            Ok(Err(error)) => {
+                self.forget().await;
+                Err(Error::Unavailable(error))
+            }
+            Err(late) => {
+                self.forget().await;
+                Err(Error::unavailable(late))
+            }
+        }
+    }
+
+    /// Rings the bell of a run in every process. Best effort: a bell that nobody hears is made good by a timer.
+    pub async fn ring(&self, run: RunId, seq: u64) {
+        self.bell.ring(run, seq);
+        // While the server is away the client's buffer fills up and would block whoever rings.
+        if self.client.connection_state() == async_nats::connection::State::Connected {
+            let subject = self.subjects.bell(&run);
+            if let Err(error) = self.client.publish(subject, Bytes::from(seq.to_string())).await {
+                tracing::debug!(%run, %error, "the bell of run {run} was not rung");
+            }
+        }
+    }
+
+    /// Hears the bells that other processes ring, until `stop`.
+    pub async fn listen(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                heard = self.client.subscribe(self.subjects.every_bell()) => heard,
+            };
+            match heard {
+                Ok(mut rings) => {
+                    while let Some(ring) =
+                        tokio::select! { () = stop.cancelled() => None, ring = rings.next() => ring }
+                    {
+                        self.hear(&ring);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot listen for new events; streams fall back to a timer")
+                }
+            }
+            tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(Duration::from_secs(1)) => {} }
+        }
+    }
+
+    fn hear(&self, ring: &async_nats::Message) {
+        let run = ring.subject.as_str().rsplit('.').next().and_then(|run| run.parse::<RunId>().ok());
+        let seq = std::str::from_utf8(&ring.payload).ok().and_then(|seq| seq.parse::<u64>().ok());
+        if let (Some(run), Some(seq)) = (run, seq) {
+            self.bell.ring(run, seq);
+        }
+    }
+
+    async fn consumer(&self) -> Result<PullConsumer, Error> {
+        let mut consumer = self.consumer.lock().await;
+        if let Some(consumer) = consumer.as_ref() {
+            return Ok(consumer.clone());
+        }
+        let reconciled =
+            tokio::time::timeout(REQUEST_TIMEOUT, streams::reconcile(&self.jetstream, &self.subjects))
+                .await
+                .map_err(Error::unavailable)??;
+        *consumer = Some(reconciled.clone());
+        Ok(reconciled)
+    }
+
+    /// After a failure the streams are looked at again: a server that was replaced may have lost them.
+    async fn forget(&self) {
+        *self.consumer.lock().await = None;
+    }
+}
+
+impl Wakeup {
+    /// Says that what it announced is done or of no interest.
+    pub async fn done(self) {
+        if let Err(error) = self.0.ack().await {
+            tracing::debug!(%error, "a wake-up was not acknowledged; it will come again and find nothing to do");
+        }
+    }
+
+    /// Says that its step is still being worked on.
+    pub async fn still_working(&self) {
+        if let Err(error) = self.0.ack_with(AckKind::Progress).await {
+            tracing::debug!(%error, "a wake-up was not extended");
+        }
+    }
+}
+
+/// Takes user and password, or a token, out of the URL, so that no log of the address shows them.
+fn credentials(url: &str) -> Result<(String, ConnectOptions), Error> {
+    let rest =
+        url.strip_prefix("nats://").ok_or_else(|| Error::Url("it does not start with nats://".into()))?;
+    let (login, address) = match rest.rsplit_once('@') {
+        None => (None, rest),
+        Some((login, address)) => (Some(login), address),
+    };
+    let options = match login.map(|login| login.split_once(':')) {
+        None => ConnectOptions::new(),
+        Some(None) => ConnectOptions::with_token(login.unwrap_or_default().to_owned()),
+        Some(Some((user, password))) => {
+            ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+    };
+    Ok((format!("nats://{address}"), options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_leave_the_address() {
+        assert_eq!(credentials("nats://u:p@host:4222").unwrap().0, "nats://host:4222");
+        assert_eq!(credentials("nats://token@host:4222").unwrap().0, "nats://host:4222");
+        assert_eq!(credentials("nats://host").unwrap().0, "nats://host");
+        assert!(credentials("http://host").is_err());
+    }
+
+    #[test]
+    fn a_prefix_cannot_widen_a_subject() {
+        assert!(Subjects::new("toryo-1").is_ok());
+        for wrong in ["", "a.b", "*", ">", "a b"] {
+            assert!(Subjects::new(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The error of this crate.
+
+use toryo_domain::FailureClass;
+
+/// What can go wrong on the bus; all of it goes away by itself or is a wrong setting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server's address or the credentials are wrong.
+    #[error("the queue's URL cannot be used: {0}")]
+    Url(String),
+    /// The server does not answer.
+    #[error("the queue does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub const fn class(&self) -> FailureClass {
+        match self {
+            Self::Url(_) => FailureClass::Input,
+            Self::Unavailable(_) => FailureClass::Transient,
+        }
+    }
+}
