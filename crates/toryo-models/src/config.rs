@@ -1,0 +1,247 @@
+//! The section `[models]` of `toryo.toml`: endpoints, routes and retries.
+//!
+//! Two stages: [`Config`] is what was written, [`InForce`] what holds after the built-in routes and the price
+//! table filled the gaps. Only the second one is used.
+
+mod base_url;
+mod in_force;
+
+pub use base_url::BaseUrl;
+pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use toryo_domain::Usd;
+
+/// Models as the operator wrote them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What happens on a route whose provider has no key.
+    pub without_key: WithoutKey,
+    /// How often a provider is asked again, and for how long.
+    pub retry: Retry,
+    /// Endpoints by name. `openai` is there even where it is not written.
+    pub providers: BTreeMap<String, Provider>,
+    /// Routes by alias. Where none is written the built-in ones hold; where some are, an alias that is missing
+    /// falls back to `default`.
+    pub routes: BTreeMap<String, Route>,
+}
+
+/// What happens on a route whose provider has no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutKey {
+    /// Calls fail and say which key to set.
+    #[default]
+    Refuse,
+    /// The recording of the sample task answers; everything that follows is labelled as a replay.
+    Replay,
+}
+
+/// How often a provider is asked again, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Requests for one call at most, the first included. Default 6.
+    pub attempts: u32,
+    /// Wait before the second request, in milliseconds; doubled each time, plus up to as much again at random.
+    /// Default 500.
+    pub first_delay_ms: u64,
+    /// Longest wait before one request, in seconds. Where a provider asks for more, the step is put off for that
+    /// long instead, so that no worker sits waiting. Default 60.
+    pub longest_delay_seconds: u64,
+    /// Time for one call with all its requests and waits, in seconds. Default 900.
+    pub total_seconds: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 6, first_delay_ms: 500, longest_delay_seconds: 60, total_seconds: 900 }
+    }
+}
+
+/// An endpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// Its protocol.
+    pub kind: ProviderKind,
+    /// Where it is, with the version and without a key. Default OpenAI's own.
+    pub base_url: BaseUrl,
+    /// The key. Shown as `***`.
+    #[serde(serialize_with = "masked")]
+    pub api_key: Option<SecretString>,
+    /// The endpoint asks for no key, as a local server may.
+    pub keyless: bool,
+    /// Time for one request, in seconds. Default 300: strong models think for minutes.
+    pub timeout_seconds: u64,
+    /// Time to connect, in seconds. Default 10.
+    pub connect_timeout_seconds: u64,
+    /// The name under which the endpoint takes the limit of output tokens.
+    pub token_limit_field: TokenLimitField,
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        Self {
+            kind: ProviderKind::OpenAi,
+            base_url: BaseUrl::open_ai(),
+            api_key: None,
+            keyless: false,
+            timeout_seconds: 300,
+            connect_timeout_seconds: 10,
+            token_limit_field: TokenLimitField::MaxCompletionTokens,
+        }
+    }
+}
+
+impl Provider {
+    /// The key without the white space that files and terminals add; `None` where there is none.
+    #[must_use]
+    pub fn key(&self) -> Option<SecretString> {
+        let key = self.api_key.as_ref()?.expose_secret().trim();
+        (!key.is_empty()).then(|| SecretString::from(key.to_owned()))
+    }
+
+    /// Time for one request.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+}
+
+/// A protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProviderKind {
+    /// OpenAI's chat completions, which most servers speak.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
+/// The name of the limit of output tokens in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLimitField {
+    /// OpenAI's present name.
+    MaxCompletionTokens,
+    /// The older name, which some servers know only.
+    MaxTokens,
+}
+
+/// How a deployment is told to answer in JSON of one schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredOutput {
+    /// `response_format` with a strict JSON Schema.
+    #[default]
+    JsonSchema,
+    /// One function that the model has to call.
+    ToolCall,
+    /// `response_format` JSON without a schema; the schema is added to the prompt.
+    JsonObject,
+}
+
+/// A route as it was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The endpoint's name. Default `openai`.
+    #[serde(default = "open_ai_name")]
+    pub provider: String,
+    /// The model, as the endpoint names it.
+    pub model: String,
+    /// How it is told to answer in JSON. Default `json_schema`.
+    #[serde(default)]
+    pub structured_output: StructuredOutput,
+    /// Output tokens of one call at most. Default from the price table, else 8,192.
+    pub max_output_tokens: Option<u32>,
+    /// Tokens added for hidden reasoning. Default 16,384 for models that reason, else none.
+    pub reasoning_tokens: Option<u32>,
+    /// 0 to 2, in place of what agents ask for. Never sent to models that refuse it.
+    pub temperature: Option<f32>,
+    /// Dollars a million tokens. Default from the price table, else unknown: such calls count as $0.
+    pub price: Option<Price>,
+    /// Tokens the model takes, in and out. Default from the price table, else unknown.
+    pub context_tokens: Option<u32>,
+}
+
+impl Route {
+    /// This model of the provider `openai`, everything else by default.
+    #[must_use]
+    pub fn to(model: impl Into<String>) -> Self {
+        Self {
+            provider: open_ai_name(),
+            model: model.into(),
+            structured_output: StructuredOutput::default(),
+            max_output_tokens: None,
+            reasoning_tokens: None,
+            temperature: None,
+            price: None,
+            context_tokens: None,
+        }
+    }
+}
+
+/// Dollars a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of the prompt.
+    pub input: Usd,
+    /// Of the part of the prompt that the provider had cached.
+    pub cached_input: Usd,
+    /// Of the answer.
+    pub output: Usd,
+}
+
+fn open_ai_name() -> String {
+    "openai".to_owned()
+}
+
+fn masked<S: Serializer>(key: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match key {
+        Some(_) => serializer.serialize_some("***"),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_written_is_a_whole_configuration() {
+        let config: Config = toml::from_str("").unwrap();
+        let in_force = config.in_force().unwrap();
+        assert_eq!(in_force.routes.keys().collect::<Vec<_>>(), BUILT_IN_ROUTES.iter().collect::<Vec<_>>());
+        assert!(in_force.routes.values().all(|route| route.price.is_some()));
+        assert_ne!(in_force.routes["refiner"].model, in_force.routes["coder"].model);
+    }
+
+    #[test]
+    fn a_key_alone_is_enough_and_is_never_shown() {
+        let config: Config = toml::from_str("[providers.openai]\napi_key = \" sk-secret\\n\"").unwrap();
+        let provider = &config.providers["openai"];
+        assert_eq!(provider.key().map(|key| key.expose_secret().to_owned()), Some("sk-secret".into()));
+        let shown = format!("{config:?} {} {config:#?}", toml::to_string(&config).unwrap());
+        assert!(!shown.contains("sk-secret"), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        for wrong in [
+            "speed = 1",
+            "[providers.openai]\nurl = \"http://x\"",
+            "[providers.openai]\nkind = \"telepathy\"",
+            "[routes.default]\nmodel = \"m\"\nprize = 1",
+            "[routes.default]\nprovider = \"openai\"",
+            "[retry]\ntimes = 3",
+        ] {
+            assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

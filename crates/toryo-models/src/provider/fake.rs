@@ -1,0 +1,96 @@
+//! A provider in memory, for tests of the gateway and of agents: it answers from a function and keeps what it
+//! was asked.
+
+use super::{ModelProvider, ProviderError, ProviderReply, ProviderRequest};
+use crate::reply::{Finish, Usage};
+use async_trait::async_trait;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What the fake does with one request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// This reply.
+    Reply(ProviderReply),
+    /// This failure.
+    Fail(ProviderError),
+    /// Nothing until the deadline or the cancellation.
+    Hang,
+}
+
+impl Answer {
+    /// A finished answer of 100 tokens in and 10 out.
+    #[must_use]
+    pub fn text(content: impl Into<String>) -> Self {
+        Self::Reply(ProviderReply {
+            content: content.into(),
+            finish: Finish::Stop,
+            usage: Usage { input: 100, cached_input: 0, output: 10, reasoning: 0 },
+            model: "fake".into(),
+        })
+    }
+}
+
+type Script = dyn Fn(&ProviderRequest, usize) -> Answer + Send + Sync;
+
+/// A provider in memory.
+pub struct FakeProvider {
+    script: Box<Script>,
+    requests: Mutex<Vec<ProviderRequest>>,
+}
+
+impl FakeProvider {
+    /// Answers by a function of the request and the number of requests before it.
+    #[must_use]
+    pub fn new(script: impl Fn(&ProviderRequest, usize) -> Answer + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { script: Box::new(script), requests: Mutex::default() })
+    }
+
+    /// Answers with these, one after the other; the last one stays.
+    #[must_use]
+    pub fn in_order(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
+        let answers: Vec<Answer> = answers.into_iter().collect();
+        Self::new(move |_, before| answers.get(before).or(answers.last()).cloned().unwrap_or(Answer::Hang))
+    }
+
+    /// What it was asked, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ProviderRequest> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for FakeProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeProvider").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ModelProvider for FakeProvider {
+    async fn complete(
+        &self,
+        request: &ProviderRequest,
+        deadline: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<ProviderReply, ProviderError> {
+        let before = {
+            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            requests.push(request.clone());
+            requests.len() - 1
+        };
+        match (self.script)(request, before) {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Fail(error) => Err(error),
+            Answer::Hang => {
+                let limit = deadline.saturating_duration_since(Instant::now());
+                tokio::select! {
+                    () = cancel.cancelled() => Err(ProviderError::Cancelled),
+                    () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
+                }
+            }
+        }
+    }
+}
