@@ -29,7 +29,8 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 pub enum Durability {
     /// For users' data: every commit is on disk before it is confirmed.
     Full,
-    /// For tests: no `fsync`, more connections, and a log line for each session.
+    /// For tests: no `fsync`, more connections, and a log line for each session. A commit outlives the server,
+    /// not the machine.
     Tests,
 }
 
