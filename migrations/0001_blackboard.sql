@@ -83,6 +83,7 @@ create table steps (
 );
 create index steps_ready on steps (priority, ready_at, position) where status = 'ready';
 create index steps_leased on steps (lease_until) where status = 'running';
+create index steps_fenced on steps (fence) where status = 'running';
 
 create table attempts (
     step_id uuid not null references steps (id),

@@ -6,6 +6,9 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// A transaction; dropping it rolls back.
+pub type Tx = Transaction<'static, Postgres>;
+
 /// A pool of connections; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Db(PgPool);
@@ -55,7 +58,7 @@ impl Db {
     ///
     /// # Errors
     /// The server does not answer.
-    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+    pub async fn begin(&self) -> Result<Tx, Error> {
         Ok(self.0.begin().await?)
     }
 
@@ -75,7 +78,7 @@ impl Db {
 ///
 /// # Errors
 /// The server does not answer; whether it committed is then unknown.
-pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), Error> {
+pub async fn commit(tx: Tx) -> Result<(), Error> {
     Ok(tx.commit().await?)
 }
 

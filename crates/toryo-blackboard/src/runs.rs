@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use toryo_domain::{
-    CommitId, Digest, Gate, IllegalTransition, Limits, NewTask, Priority, PullRequest, RunId, RunSignal,
-    RunStatus, TaskId, Usd,
+    Approval, CommitId, Digest, Gate, IllegalTransition, Limits, NewTask, Priority, PullRequest, RunId,
+    RunSignal, RunStatus, TaskId, Usd,
 };
 
 /// A run.
@@ -56,6 +56,8 @@ pub struct Run {
     pub limits: Limits,
     /// How urgent it is.
     pub priority: Priority,
+    /// Where a person wants to approve.
+    pub approval: Approval,
     /// The number of its newest event.
     pub last_seq: u64,
     /// When it was made.
@@ -145,6 +147,7 @@ fn from_row(row: &PgRow) -> Result<Run, Error> {
         tokens_out: row::unsigned(row, "tokens_out")?,
         limits: wish.limits,
         priority: wish.priority,
+        approval: wish.approval,
         last_seq: row::unsigned(row, "last_seq")?,
         created_at: row::get(row, "created_at")?,
         started_at: row::get(row, "started_at")?,

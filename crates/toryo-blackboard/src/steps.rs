@@ -271,6 +271,15 @@ pub async fn extend(db: &Db, fences: &[i64], lease: Duration) -> Result<Vec<i64>
     Ok(sqlx::query_scalar(statement).bind(fences).bind(lease.as_secs_f64()).fetch_all(db.pool()).await?)
 }
 
+/// Which of these leases still hold.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn held(db: &Db, fences: &[i64]) -> Result<Vec<i64>, Error> {
+    let statement = "select fence from steps where fence = any($1) and status = 'running'";
+    Ok(sqlx::query_scalar(statement).bind(fences).fetch_all(db.pool()).await?)
+}
+
 /// Whether this token is still the one of a running step.
 ///
 /// # Errors

@@ -112,8 +112,14 @@ impl Bus {
     pub async fn next_wakeup(&self, patience: Duration) -> Result<Option<Wakeup>, Error> {
         let consumer = self.consumer().await?;
         let asked = async {
-            let mut messages = consumer.fetch().max_messages(1).expires(patience).messages().await?;
-            Ok::<_, async_nats::Error>(messages.next().await.transpose()?)
+            let mut messages = consumer
+                .fetch()
+                .max_messages(1)
+                .expires(patience)
+                .messages()
+                .await
+                .map_err(async_nats::Error::from)?;
+            messages.next().await.transpose()
         };
         // The server ends the request itself; the second limit is for a server that is gone.
         let answered = tokio::time::timeout(patience + REQUEST_TIMEOUT, asked).await;

@@ -9,7 +9,7 @@ text_enum! {
         Transient = "transient",
         /// A provider asks for fewer requests. Retried after the time it names.
         RateLimited = "rate_limited",
-        /// A model's reply stays invalid after it was told so twice. Retried once, then a person.
+        /// A model's reply stays invalid after it was told so twice. A person decides.
         InvalidOutput = "invalid_output",
         /// The container engine failed, not the commands in it. Retried with back-off.
         Sandbox = "sandbox",

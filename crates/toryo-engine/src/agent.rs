@@ -16,6 +16,9 @@ use toryo_domain::{
     Digest, EventType, NewEvent, Output, Role, RunId, StepId, StepKey, StepKind, Task, WorkerId,
 };
 
+/// Why a step is given to another worker, as its event says.
+pub(crate) const WORKER_LOST: &str = "its worker was lost";
+
 /// A role: it reads the blackboard, uses its tools, and says what came of it. It never writes to the run itself.
 #[async_trait]
 pub trait Agent: Send + Sync + 'static {

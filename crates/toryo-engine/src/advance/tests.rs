@@ -1,0 +1,285 @@
+//! Runs are played through the pure function alone: a table of what each step would leave, no database.
+
+use super::*;
+use proptest::prelude::*;
+use std::fmt::Write as _;
+use toryo_domain::output::{
+    CodeOutput, CriticOutput, IntegrateOutput, MergeOutput, PlanOutput, Question, ReproduceOutput,
+    RetrieveOutput, SpecOutput, TestOutput, TestSummary, Weight,
+};
+use toryo_domain::{ChangeSet, Digest, PullRequest, PullRequestState, SubtaskKind};
+
+fn rules() -> Rules {
+    Rules { approval: Approval::None, repair_loops: 2, control: Control::default() }
+}
+
+fn subtask(id: &str, depends_on: &[&str]) -> Subtask {
+    Subtask {
+        id: id.into(),
+        kind: SubtaskKind::BugFix,
+        title: id.into(),
+        description: String::new(),
+        target_files: vec![],
+        new_files: vec![],
+        target_symbols: vec![],
+        acceptance_criteria: vec![],
+        depends_on: depends_on.iter().map(|id| (*id).to_owned()).collect(),
+    }
+}
+
+fn test_output(passed: bool) -> TestOutput {
+    TestOutput { passed, summary: TestSummary::default(), analysis: None, digest: String::new() }
+}
+
+/// What a step leaves; `bad` names the steps that go wrong.
+fn leave(key: &StepKey, subtasks: &[Subtask], bad: &[String]) -> Output {
+    let well = !bad.contains(&key.to_string());
+    let digest = Digest::of(key.to_string());
+    let commit: toryo_domain::CommitId = "ab".repeat(20).parse().unwrap();
+    match key.kind {
+        StepKind::Spec => Output::Spec(SpecOutput {
+            base_commit: commit,
+            base_branch: "main".into(),
+            title: String::new(),
+            summary: String::new(),
+            acceptance_criteria: vec![],
+            in_scope: vec![],
+            out_of_scope: vec![],
+            constraints: vec![],
+            questions: if well {
+                vec![]
+            } else {
+                vec![Question { text: "which?".into(), weight: Weight::Blocking, assumption: String::new() }]
+            },
+        }),
+        StepKind::Plan => {
+            Output::Plan(PlanOutput { plan: Plan { summary: String::new(), subtasks: subtasks.to_vec() } })
+        }
+        StepKind::Retrieve => Output::Retrieve(RetrieveOutput {
+            pack: digest,
+            files: vec![],
+            omitted: vec![],
+            related_tests: vec![],
+            tokens: 0,
+        }),
+        StepKind::Reproduce => Output::Reproduce(ReproduceOutput {
+            changes: ChangeSet::default(),
+            must_pass: vec![],
+            failed_before: true,
+            note: String::new(),
+            log: None,
+        }),
+        StepKind::Code => Output::Code(CodeOutput {
+            changes: ChangeSet::default(),
+            summary: String::new(),
+            diff: digest,
+            edits: 1,
+        }),
+        StepKind::Test => Output::Test(test_output(well)),
+        StepKind::Critic => Output::Critic(CriticOutput {
+            approved: well,
+            patch_verdict: String::new(),
+            test_verdict: String::new(),
+            findings: vec![],
+        }),
+        StepKind::Merge => Output::Merge(MergeOutput {
+            changes: ChangeSet::default(),
+            conflicts: vec![],
+            test: Some(test_output(well)),
+            reproduced: vec![],
+            diff: digest,
+        }),
+        StepKind::Integrate => Output::Integrate(IntegrateOutput {
+            branch: "toryo/x".into(),
+            commit,
+            pull_request: PullRequest {
+                number: 1,
+                url: String::new(),
+                head_branch: "toryo/x".into(),
+                state: PullRequestState::Open,
+            },
+        }),
+    }
+}
+
+impl Graph {
+    fn apply(&mut self, advance: &Advance) {
+        for step in &advance.append {
+            let node =
+                Node { status: StepStatus::Pending, depends_on: step.depends_on.clone(), output: None };
+            self.nodes.insert(step.key.clone(), node);
+        }
+        for key in &advance.unblock {
+            self.nodes.get_mut(key).unwrap().status = StepStatus::Ready;
+        }
+    }
+
+    fn ready(&self) -> Vec<StepKey> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| node.status == StepStatus::Ready)
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn finish(&mut self, key: &StepKey, output: Output) {
+        let node = self.nodes.get_mut(key).unwrap();
+        node.status = StepStatus::Succeeded;
+        node.output = Some(output);
+    }
+}
+
+/// Plays a run until it turns; `pick` chooses which ready step ends next.
+fn play(
+    graph: &mut Graph,
+    rules: &Rules,
+    subtasks: &[Subtask],
+    bad: &[String],
+    mut pick: impl FnMut(usize) -> usize,
+) -> (Turn, Vec<String>) {
+    let mut order = vec![];
+    for _ in 0..500 {
+        let next = advance(graph, rules);
+        graph.apply(&next);
+        if let Some(turn) = next.turn {
+            return (turn, order);
+        }
+        let ready = graph.ready();
+        assert!(!ready.is_empty(), "the run stands still after {order:?}");
+        let key = ready[pick(ready.len()) % ready.len()].clone();
+        let output = leave(&key, subtasks, bad);
+        graph.finish(&key, output);
+        order.push(key.to_string());
+    }
+    panic!("the run does not end: {order:?}");
+}
+
+fn names(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn the_default_graph_with_a_repair_and_a_revision() {
+    let subtasks = [subtask("a", &[]), subtask("b", &["a"])];
+    let mut graph = Graph::default();
+    let bad = names(&["test:a", "critic:a#2"]);
+    let (turn, _) = play(&mut graph, &rules(), &subtasks, &bad, |_| 0);
+    assert_eq!(turn, Turn::Succeed);
+    let mut picture = String::new();
+    for (key, node) in &graph.nodes {
+        let needs: Vec<String> = node.depends_on.iter().map(ToString::to_string).collect();
+        let _ = writeln!(picture, "{key} <- {}", needs.join(", "));
+    }
+    insta::assert_snapshot!(picture);
+}
+
+#[test]
+fn a_refactoring_needs_no_failing_test() {
+    let mut only = subtask("a", &[]);
+    only.kind = SubtaskKind::Refactoring;
+    let mut graph = Graph::default();
+    play(&mut graph, &rules(), &[only], &[], |_| 0);
+    assert!(!graph.nodes.keys().any(|key| key.kind == StepKind::Reproduce));
+}
+
+#[test]
+fn open_questions_stop_the_run_until_a_person_answers() {
+    let subtasks = [subtask("a", &[])];
+    let mut graph = Graph::default();
+    let bad = names(&["spec"]);
+    assert_eq!(play(&mut graph, &rules(), &subtasks, &bad, |_| 0).0, Turn::AskInput);
+    let answered = Rules { control: Control { spec_rounds: 2, ..Control::default() }, ..rules() };
+    let (turn, order) = play(&mut graph, &answered, &subtasks, &bad, |_| 0);
+    assert_eq!((turn, order[0].as_str()), (Turn::Succeed, "spec#2"));
+}
+
+#[test]
+fn gates_wait_for_approval_and_a_rejection_asks_for_another_round() {
+    let subtasks = [subtask("a", &[])];
+    let mut graph = Graph::default();
+    let mut rules = Rules { approval: Approval::All, ..rules() };
+    assert_eq!(play(&mut graph, &rules, &subtasks, &[], |_| 0).0, Turn::AskApproval(Gate::Plan));
+    rules.control.plan_rounds = 2;
+    let (turn, order) = play(&mut graph, &rules, &subtasks, &[], |_| 0);
+    assert_eq!((turn, order), (Turn::AskApproval(Gate::Plan), names(&["plan#2"])));
+    rules.control.approved_plan = Some(2);
+    assert_eq!(play(&mut graph, &rules, &subtasks, &[], |_| 0).0, Turn::AskApproval(Gate::PullRequest));
+    rules.control.merge_rounds = 2;
+    let (turn, order) = play(&mut graph, &rules, &subtasks, &[], |_| 0);
+    assert_eq!((turn, order), (Turn::AskApproval(Gate::PullRequest), names(&["code:merged", "merge#2"])));
+    rules.control.approved_merge = Some(2);
+    assert_eq!(play(&mut graph, &rules, &subtasks, &[], |_| 0).0, Turn::Succeed);
+}
+
+#[test]
+fn repairs_end_at_the_limit_after_the_other_subtasks_came_to_their_end() {
+    let subtasks = [subtask("a", &[]), subtask("b", &[])];
+    let bad = names(&["test:a", "test:a#2", "test:a#3"]);
+    let mut graph = Graph::default();
+    let (turn, order) = play(&mut graph, &rules(), &subtasks, &bad, |_| 0);
+    let reason = "subtask `a` is not done after 2 repairs: its tests fail";
+    assert_eq!(turn, Turn::HitGuardrail(reason.into()));
+    assert!(order.contains(&"critic:b".to_owned()), "{order:?}");
+    let more = Rules { control: Control { extra_repairs: 1, ..Control::default() }, ..rules() };
+    assert_eq!(play(&mut graph, &more, &subtasks, &bad, |_| 0).0, Turn::Succeed);
+}
+
+#[test]
+fn a_join_that_fails_is_repaired_on_the_joined_tree() {
+    let subtasks = [subtask("a", &[]), subtask("b", &[])];
+    let mut graph = Graph::default();
+    let (turn, order) = play(&mut graph, &rules(), &subtasks, &names(&["merge"]), |_| 0);
+    assert_eq!(turn, Turn::Succeed);
+    let end: Vec<&str> = order.iter().skip_while(|key| *key != "merge").map(String::as_str).collect();
+    assert_eq!(end, ["merge", "code:merged", "merge#2", "integrate"]);
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_arrival_does_not_matter(
+        edges in proptest::collection::vec((0_usize..4, 0_usize..4), 0..5),
+        bad in proptest::collection::vec(0_usize..6, 0..4),
+        picks in proptest::collection::vec(0_usize..8, 1..40),
+    ) {
+        let ids = ["s0", "s1", "s2", "s3"];
+        let needs = |to: usize| -> Vec<&str> {
+            // Edges point backwards only, so that there is no cycle.
+            edges.iter().filter(|(from, target)| *target == to && from < &to).map(|(from, _)| ids[*from]).collect()
+        };
+        let subtasks: Vec<Subtask> = (0..4).map(|n| subtask(ids[n], &needs(n))).collect();
+        let troubles = ["test:s0", "critic:s1", "test:s2", "test:s2#2", "merge", "critic:s3"];
+        let bad: Vec<String> = bad.iter().map(|n| troubles[*n].to_owned()).collect();
+
+        let mut first = Graph::default();
+        let (turn, mut order) = play(&mut first, &rules(), &subtasks, &bad, |_| 0);
+        let mut second = Graph::default();
+        let mut n = 0;
+        let (other_turn, mut other_order) = play(&mut second, &rules(), &subtasks, &bad, |_| {
+            n += 1;
+            picks[n % picks.len()]
+        });
+        order.sort();
+        other_order.sort();
+        prop_assert_eq!(turn, other_turn);
+        prop_assert_eq!(order, other_order);
+    }
+
+    #[test]
+    fn a_repeated_call_changes_nothing(stops in 0_usize..12) {
+        let subtasks = [subtask("a", &[]), subtask("b", &["a"])];
+        let mut graph = Graph::default();
+        for _ in 0..stops {
+            let next = advance(&graph, &rules());
+            graph.apply(&next);
+            let Some(key) = graph.ready().first().cloned() else { break };
+            let output = leave(&key, &subtasks, &[]);
+            graph.finish(&key, output);
+        }
+        let next = advance(&graph, &rules());
+        graph.apply(&next);
+        let again = advance(&graph, &rules());
+        prop_assert_eq!(&again.append, &vec![]);
+        prop_assert_eq!(&again.unblock, &vec![]);
+        prop_assert_eq!(again.turn, next.turn);
+    }
+}

@@ -1,0 +1,143 @@
+//! The outcome of an attempt: one transaction, refused when the fencing token is stale.
+
+use crate::Failure;
+use crate::engine::Engine;
+use crate::grow::{announce, grow};
+use crate::settle::{Settlement, settle};
+use crate::summary::summary;
+use serde_json::json;
+use std::time::Duration;
+use toryo_blackboard::db::Connection;
+use toryo_blackboard::steps::Written;
+use toryo_blackboard::{Claim, Error, Run, StepFailure, db, events, outbox, runs, steps};
+use toryo_domain::{EventType, NewEvent, Output, RunSignal, StepSignal};
+
+/// Stores what an attempt achieved and whatever follows from it.
+///
+/// # Errors
+/// [`Error::StaleFence`] where the lease was lost: then nothing is written.
+pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<(), Error> {
+    if output.kind() != claim.key.kind {
+        return Err(Error::Conflict(format!("step `{}` left an output of `{}`", claim.key, output.kind())));
+    }
+    let mut tx = engine.db.begin().await?;
+    let mut run = runs::lock(&mut tx, claim.run_id).await?;
+    if steps::succeed(&mut tx, claim, output).await? == Written::Before {
+        return Ok(());
+    }
+    remember(&mut tx, &run, output).await?;
+    let event =
+        NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
+    let seq = grow(&mut tx, &mut run, vec![event]).await?;
+    db::commit(tx).await?;
+    engine.committed(claim.run_id, seq).await;
+    Ok(())
+}
+
+/// What the run itself keeps of an output.
+async fn remember(tx: &mut Connection, run: &Run, output: &Output) -> Result<(), Error> {
+    match output {
+        Output::Spec(spec) => {
+            runs::set_base(tx, run.id, &spec.base_branch, &spec.base_commit, &spec.title).await
+        }
+        Output::Code(code) => runs::set_best_diff(tx, run.id, &code.diff).await,
+        Output::Merge(merge) => runs::set_best_diff(tx, run.id, &merge.diff).await,
+        Output::Integrate(end) => {
+            runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
+        }
+        Output::Plan(_)
+        | Output::Retrieve(_)
+        | Output::Reproduce(_)
+        | Output::Test(_)
+        | Output::Critic(_) => Ok(()),
+    }
+}
+
+/// Stores why an attempt failed and whatever follows from it.
+///
+/// # Errors
+/// [`Error::StaleFence`] where the lease was lost: then nothing is written.
+pub async fn failure(engine: &Engine, claim: &Claim, failure: &Failure) -> Result<(), Error> {
+    let mut tx = engine.db.begin().await?;
+    let mut run = runs::lock(&mut tx, claim.run_id).await?;
+    let settlement = settle(failure, claim.attempt, claim.fence.unsigned_abs(), &engine.config);
+    let happened = match settlement {
+        Settlement::Retry(delay) => again(&mut tx, claim, failure, delay).await?,
+        Settlement::HandBack => hand_back(&mut tx, claim, &failure.text).await?,
+        Settlement::Stop { signal, exhausted } => {
+            stop(&mut tx, &mut run, claim, failure, signal, exhausted).await?
+        }
+    };
+    let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+    db::commit(tx).await?;
+    engine.committed(claim.run_id, seq).await;
+    Ok(())
+}
+
+async fn again(
+    tx: &mut Connection,
+    claim: &Claim,
+    failure: &Failure,
+    delay: Duration,
+) -> Result<Vec<NewEvent>, Error> {
+    let reason = StepFailure { class: failure.class, text: failure.text.clone() };
+    let step = steps::retry(tx, claim, &reason, delay).await?;
+    announce(tx, claim.run_id, step, &(claim.attempt + 1).to_string(), delay).await?;
+    let data = json!({
+        "class": failure.class, "reason": failure.text, "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+    });
+    Ok(vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)])
+}
+
+/// Puts a step back to the queue whose worker cannot go on with it.
+pub(crate) async fn hand_back(tx: &mut Connection, claim: &Claim, why: &str) -> Result<Vec<NewEvent>, Error> {
+    steps::check_fence(tx, claim.step_id, claim.fence).await?;
+    let step = steps::requeue(tx, claim.run_id, &claim.key, StepSignal::Release, Duration::ZERO).await?;
+    steps::close_attempt(tx, claim, "handed_back", Some(why)).await?;
+    announce(tx, claim.run_id, step, &(claim.attempt + 1).to_string(), Duration::ZERO).await?;
+    let data = json!({ "class": "cancelled", "reason": why, "delay_ms": 0 });
+    Ok(vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)])
+}
+
+/// Ends a step for good, and stops the run.
+pub(crate) async fn stop(
+    tx: &mut Connection,
+    run: &mut Run,
+    claim: &Claim,
+    failure: &Failure,
+    signal: RunSignal,
+    exhausted: bool,
+) -> Result<Vec<NewEvent>, Error> {
+    let reason = StepFailure { class: failure.class, text: failure.text.clone() };
+    if steps::fail(tx, claim, &reason).await? == Written::Before {
+        return Ok(vec![]);
+    }
+    let data = json!({ "class": failure.class, "reason": failure.text, "exhausted": exhausted });
+    let mut happened =
+        vec![NewEvent::of_step(EventType::StepFailed, claim.key.clone(), Some(claim.attempt), data.clone())];
+    if exhausted {
+        let letter = json!({
+            "version": 1, "run_id": claim.run_id, "step_id": claim.step_id, "step_key": claim.key,
+            "attempts": claim.attempt, "class": failure.class, "reason": failure.text,
+        });
+        outbox::push(
+            tx,
+            "step_dead",
+            &format!("{}:{}:dead", claim.step_id, claim.fence),
+            &letter,
+            Duration::ZERO,
+        )
+        .await?;
+    }
+    if run.status.after(signal).is_ok() {
+        let text = format!("step `{}`: {}", claim.key, failure.text);
+        runs::signal(tx, run, signal, Some(&text), None).await?;
+        if run.status.is_final() {
+            // No event may follow the run's last one, so other attempts lose their leases; a retry gives them back.
+            steps::release_all(tx, run.id).await?;
+        }
+        let event = if signal == RunSignal::Fail { EventType::RunFailed } else { EventType::RunNeedsHuman };
+        happened.push(NewEvent::of_run(event, json!({ "class": failure.class, "reason": text })));
+    }
+    Ok(happened)
+}

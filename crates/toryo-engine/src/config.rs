@@ -1,0 +1,58 @@
+//! Settings of the engine.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Settings of the engine, section `[engine]` of `toryo.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Steps that one worker executes at once.
+    pub capacity: u32,
+    /// Seconds after which a step is taken away from a worker that is not heard of.
+    pub lease_seconds: u64,
+    /// Milliseconds between two looks whether a lease still holds: how fast a cancelled step stops.
+    pub watch_ms: u64,
+    /// Milliseconds after which a worker looks for work that no message announced.
+    pub poll_ms: u64,
+    /// Seconds that running steps have to end when a worker stops; then they are handed back.
+    pub drain_seconds: u64,
+    /// Minutes that one attempt of a step may take.
+    pub step_minutes: u64,
+    /// Attempts of a step before it is a dead letter.
+    pub attempts: u32,
+    /// Milliseconds before the second attempt; doubled for each further one.
+    pub backoff_ms: u64,
+    /// Seconds that a back-off is at most.
+    pub backoff_max_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            capacity: 4,
+            lease_seconds: 30,
+            watch_ms: 400,
+            poll_ms: 1000,
+            drain_seconds: 20,
+            step_minutes: 30,
+            attempts: 5,
+            backoff_ms: 2000,
+            backoff_max_seconds: 60,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) const fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    pub(crate) const fn watch(&self) -> Duration {
+        Duration::from_millis(self.watch_ms)
+    }
+
+    pub(crate) const fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+}

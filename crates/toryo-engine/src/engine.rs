@@ -1,0 +1,39 @@
+//! The handle that everything in this crate works with.
+
+use crate::Config;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use toryo_blackboard::Db;
+use toryo_bus::Bus;
+use toryo_domain::RunId;
+
+/// Blackboard, bus and settings; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    /// The truth.
+    pub db: Db,
+    /// The bell.
+    pub bus: Bus,
+    /// The settings.
+    pub config: Arc<Config>,
+    outbox: Arc<Notify>,
+}
+
+impl Engine {
+    /// A handle on these.
+    #[must_use]
+    pub fn new(db: Db, bus: Bus, config: Config) -> Self {
+        Self { db, bus, config: Arc::new(config), outbox: Arc::default() }
+    }
+
+    /// After a commit: wakes the relay of this process and rings the run's bell. Nothing depends on it.
+    pub(crate) async fn committed(&self, run: RunId, seq: u64) {
+        self.outbox.notify_one();
+        self.bus.ring(run, seq).await;
+    }
+
+    /// Ends when the outbox of this process has something new.
+    pub(crate) async fn outbox_changed(&self) {
+        self.outbox.notified().await;
+    }
+}

@@ -1,0 +1,78 @@
+//! The engine's reporter: events and artifacts of a running step go to Postgres at once, under its lease.
+
+use crate::Failure;
+use crate::agent::{NewArtifact, Reporter};
+use crate::engine::Engine;
+use async_trait::async_trait;
+use std::time::Duration;
+use toryo_blackboard::{Claim, Error, artifacts, db, events, runs, steps};
+use toryo_domain::NewEvent;
+
+/// Tries while the database does not answer: a restart of it should not cost a step.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Reports for one attempt.
+pub struct LeaseReporter {
+    engine: Engine,
+    claim: Claim,
+}
+
+impl LeaseReporter {
+    /// Reports for this lease.
+    #[must_use]
+    pub const fn new(engine: Engine, claim: Claim) -> Self {
+        Self { engine, claim }
+    }
+
+    async fn store_event(&self, event: &NewEvent) -> Result<(), Error> {
+        let mut tx = self.engine.db.begin().await?;
+        // Run before step: the one order of locks.
+        let seq = events::append(&mut tx, self.claim.run_id, std::slice::from_ref(event)).await?;
+        steps::check_fence(&mut tx, self.claim.step_id, self.claim.fence).await?;
+        db::commit(tx).await?;
+        self.engine.committed(self.claim.run_id, seq).await;
+        Ok(())
+    }
+
+    async fn store_artifact(&self, artifact: &NewArtifact) -> Result<(), Error> {
+        let mut tx = self.engine.db.begin().await?;
+        runs::lock(&mut tx, self.claim.run_id).await?;
+        steps::check_fence(&mut tx, self.claim.step_id, self.claim.fence).await?;
+        let new = artifacts::NewArtifact {
+            kind: artifact.kind,
+            name: &artifact.name,
+            media_type: artifact.media_type,
+            digest: artifact.digest,
+            size_bytes: artifact.size_bytes,
+        };
+        artifacts::insert(&mut tx, self.claim.run_id, self.claim.step_id, &self.claim.key, &new).await?;
+        db::commit(tx).await
+    }
+}
+
+/// Calls `attempt` until it succeeds or fails for another reason than a database that does not answer.
+pub(crate) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut tries = 1;
+    loop {
+        match attempt().await {
+            Err(Error::Unavailable(_)) if tries < TRIES => tries += 1,
+            outcome => return outcome,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[async_trait]
+impl Reporter for LeaseReporter {
+    async fn event(&self, event: NewEvent) -> Result<(), Failure> {
+        Ok(patiently(|| self.store_event(&event)).await?)
+    }
+
+    async fn artifact(&self, artifact: NewArtifact) -> Result<(), Failure> {
+        Ok(patiently(|| self.store_artifact(&artifact)).await?)
+    }
+}

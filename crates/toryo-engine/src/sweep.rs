@@ -1,0 +1,89 @@
+//! What no message announces: leases that ran out, runs over their time, workers that are gone. Takes no input,
+//! may run twice and anywhere; every process has one.
+
+use crate::commit::stop;
+use crate::engine::Engine;
+use crate::grow::announce;
+use crate::relay::chain;
+use crate::{Failure, agent};
+use serde_json::json;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use toryo_blackboard::{Claim, Error, db, events, runs, steps, workers};
+use toryo_domain::{EventType, FailureClass, NewEvent, RunId, RunSignal, StepSignal};
+
+/// Leases looked at in one round.
+const BATCH: i64 = 100;
+
+/// Sweeps every third of a lease until `stop`.
+pub async fn run(engine: Engine, stop: CancellationToken) {
+    let interval = (engine.config.lease() / 3).max(Duration::from_millis(200));
+    loop {
+        if let Err(error) = sweep(&engine).await {
+            tracing::warn!(error = %chain(&error), "the sweep will be tried again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+/// One round.
+///
+/// # Errors
+/// The blackboard does not answer.
+pub async fn sweep(engine: &Engine) -> Result<(), Error> {
+    for claim in steps::expired(&engine.db, BATCH).await? {
+        take_back(engine, &claim).await?;
+    }
+    for run in runs::overdue(&engine.db).await? {
+        stop_overdue(engine, run).await?;
+    }
+    workers::remove_gone(&engine.db).await?;
+    Ok(())
+}
+
+/// Gives a step to another worker whose own is gone or stuck.
+async fn take_back(engine: &Engine, claim: &Claim) -> Result<(), Error> {
+    let mut tx = engine.db.begin().await?;
+    let mut run = runs::lock(&mut tx, claim.run_id).await?;
+    if !steps::is_expired(&mut tx, claim).await? {
+        return Ok(());
+    }
+    let happened = if claim.attempt >= engine.config.attempts {
+        let text = format!("its worker was lost {} times in a row; look at the workers' logs", claim.attempt);
+        let failure = Failure::new(FailureClass::Transient, text);
+        stop(&mut tx, &mut run, claim, &failure, RunSignal::Fail, true).await?
+    } else {
+        let step =
+            steps::requeue(&mut tx, claim.run_id, &claim.key, StepSignal::Release, Duration::ZERO).await?;
+        steps::close_attempt(&mut tx, claim, "lost", None).await?;
+        announce(&mut tx, claim.run_id, step, &(claim.attempt + 1).to_string(), Duration::ZERO).await?;
+        let data = json!({ "class": "transient", "reason": agent::WORKER_LOST, "delay_ms": 0 });
+        vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)]
+    };
+    let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+    db::commit(tx).await?;
+    tracing::warn!(run = %claim.run_id, step = %claim.key, "step {} was taken back from a lost worker", claim.key);
+    engine.committed(claim.run_id, seq).await;
+    Ok(())
+}
+
+/// Stops a run for a person whose minutes are used up; a resume grants as many again.
+async fn stop_overdue(engine: &Engine, run: RunId) -> Result<(), Error> {
+    let mut tx = engine.db.begin().await?;
+    let mut run = runs::lock(&mut tx, run).await?;
+    if run.status.after(RunSignal::HitGuardrail).is_err() {
+        return Ok(());
+    }
+    let minutes = run.limits.minutes + run.control.extra_minutes;
+    let reason = format!("the limit of {minutes} minutes is used up; resume to grant as many again");
+    runs::signal(&mut tx, &mut run, RunSignal::HitGuardrail, Some(&reason), None).await?;
+    steps::release_all(&mut tx, run.id).await?;
+    let event = NewEvent::of_run(EventType::RunNeedsHuman, json!({ "class": "budget", "reason": reason }));
+    let seq = events::append(&mut tx, run.id, &[event]).await?;
+    db::commit(tx).await?;
+    engine.committed(run.id, seq).await;
+    Ok(())
+}
