@@ -1,0 +1,85 @@
+//! Python: docstrings, imports, and what its grammar does not refuse.
+
+use super::Language;
+use crate::outline::Import;
+use std::sync::OnceLock;
+use tree_sitter::Node;
+
+/// The definition of Python.
+pub(super) static PYTHON: Language = Language {
+    name: "Python",
+    extensions: &["py", "pyi"],
+    grammar: || tree_sitter_python::LANGUAGE.into(),
+    queries: include_str!("python.scm"),
+    compiled: OnceLock::new(),
+    comments: &["comment"],
+    doc: docstring,
+    doc_line,
+    imports,
+    prepare,
+    faults,
+};
+
+/// The docstring of a body: its first statement, if that is a plain string.
+fn docstring(body: Node<'_>) -> Option<Node<'_>> {
+    let mut cursor = body.walk();
+    let first = body.named_children(&mut cursor).find(|child| child.kind() != "comment")?;
+    let string = first.named_child(0).filter(|_| first.kind() == "expression_statement")?;
+    matches!(string.kind(), "string" | "concatenated_string").then_some(string)
+}
+
+/// The first line with text of a string literal.
+fn doc_line(literal: &str) -> Option<String> {
+    let body = literal.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let quote = if body.starts_with("\"\"\"") || body.starts_with("'''") { 3 } else { 1 };
+    let body = body.get(quote..)?;
+    let body = body.get(..body.len().checked_sub(quote)?)?;
+    body.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+/// `import a, b.c` is two imports without names; `from . import d` one with names.
+fn imports(node: Node<'_>, text: &str, found: &mut Vec<Import>) {
+    let words = |node: Node<'_>| text.get(node.byte_range()).unwrap_or_default().split_whitespace().collect();
+    let plain = |node: Node<'_>| -> String {
+        let inner = if node.kind() == "aliased_import" { node.child_by_field_name("name") } else { None };
+        words(inner.unwrap_or(node))
+    };
+    let mut cursor = node.walk();
+    let names = node.children_by_field_name("name", &mut cursor).map(plain);
+    match node.kind() {
+        "import_statement" => found.extend(names.map(|module| Import { module, names: Vec::new(), line: 0 })),
+        "import_from_statement" => {
+            let mut names: Vec<String> = names.collect();
+            let module = node.child_by_field_name("module_name").map(words).unwrap_or_default();
+            let mut cursor = node.walk();
+            if node.named_children(&mut cursor).any(|child| child.kind() == "wildcard_import") {
+                names.push("*".to_owned());
+            }
+            found.push(Import { module, names, line: 0 });
+        }
+        _ => {}
+    }
+}
+
+/// A form feed at the start of a line sets the indentation back to nothing (Python reference, 2.1.8). The
+/// grammar does so only sometimes; a line break in its place says the same to it.
+fn prepare(text: &str) -> Option<String> {
+    if !text.contains('\x0c') {
+        return None;
+    }
+    let mut prepared = String::with_capacity(text.len());
+    let mut at_start = true;
+    for c in text.chars() {
+        prepared.push(match c {
+            '\x0c' if at_start => '\n',
+            '\x0c' => ' ',
+            other => other,
+        });
+        at_start = c == '\n' || at_start && matches!(c, ' ' | '\t' | '\x0c' | '\r');
+    }
+    Some(prepared)
+}
+
+fn faults(_root: Node<'_>, _text: &str) -> Vec<(usize, &'static str)> {
+    Vec::new()
+}
