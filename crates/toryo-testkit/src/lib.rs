@@ -1,1 +1,3 @@
 //! Doubles that speak the real wire protocols, and the stack for integration tests.
+
+pub mod openai;
