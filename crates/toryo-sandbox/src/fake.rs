@@ -166,9 +166,9 @@ mod tests {
         let first = sandbox.run(&job(), &Progress::none(), &cancel).await.unwrap();
         assert_eq!(first.not_collected.as_deref(), Some("first"));
         let (nothing, job) = (Progress::none(), job());
-        let hanging = sandbox.run(&job, &nothing, &cancel);
-        cancel.cancel();
-        assert_eq!(hanging.await.unwrap_err().class(), FailureClass::Cancelled);
+        let (hung, ()) =
+            tokio::join!(biased; sandbox.run(&job, &nothing, &cancel), async { cancel.cancel() });
+        assert_eq!(hung.unwrap_err().class(), FailureClass::Cancelled);
         assert_eq!(fake.unused(), 0);
     }
 }
