@@ -1,0 +1,1 @@
+//! Moving commits between a mirror and a repository.
