@@ -108,7 +108,16 @@ impl DockerSandbox {
     /// # Errors
     /// The engine does not answer. A container that cannot be removed is logged and left for the next time.
     pub async fn remove_orphans(&self, older_than: Duration) -> Result<usize, Error> {
-        container::remove_orphans(&self.inner.engine, older_than).await
+        container::sweep(&self.inner.engine, None, older_than).await
+    }
+
+    /// Removes every container of one run at once, for a run that has ended or is taken over from a dead worker.
+    /// `run` is what stood in [`crate::Labels::run`]. Answers how many there were.
+    ///
+    /// # Errors
+    /// As [`DockerSandbox::remove_orphans`].
+    pub async fn remove_run(&self, run: &str) -> Result<usize, Error> {
+        container::sweep(&self.inner.engine, Some(run), Duration::ZERO).await
     }
 }
 

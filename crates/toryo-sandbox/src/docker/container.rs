@@ -8,6 +8,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
@@ -41,6 +42,8 @@ pub(crate) enum Profile<'a> {
 pub(crate) struct Container {
     docker: Docker,
     pub(crate) name: String,
+    /// How many out-of-memory kills commands have been told of so far.
+    pub(crate) oom_kills: AtomicU64,
     created: bool,
     removed: bool,
 }
@@ -58,7 +61,13 @@ impl Container {
         let docker = engine.docker().await?;
         let name = format!("toryo-{}", uuid::Uuid::now_v7().simple());
         // From here on the guard knows the name, so that a container whose creation nobody waited for goes as well.
-        let mut container = Self { docker: docker.clone(), name, created: false, removed: false };
+        let mut container = Self {
+            docker: docker.clone(),
+            name,
+            oom_kills: AtomicU64::new(0),
+            created: false,
+            removed: false,
+        };
         let options = CreateContainerOptionsBuilder::new().name(&container.name).build();
         // An engine refuses more processors than it has.
         let limits = Limits { cpus: limits.cpus.min(engine.processors().await?), ..limits.clone() };
@@ -210,10 +219,15 @@ fn environment(profile: Profile<'_>) -> Vec<String> {
     environment.into_iter().map(Into::into).collect()
 }
 
-/// See [`super::DockerSandbox::remove_orphans`].
-pub(crate) async fn remove_orphans(engine: &Engine, older_than: Duration) -> Result<usize, Error> {
+/// Removes the containers of one run, or of any, that are older than this.
+pub(crate) async fn sweep(
+    engine: &Engine,
+    of_run: Option<&str>,
+    older_than: Duration,
+) -> Result<usize, Error> {
     let docker = engine.docker().await?;
-    let filters = HashMap::from([("label", vec![RUN])]);
+    let label = of_run.map_or_else(|| RUN.to_owned(), |run| format!("{RUN}={run}"));
+    let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let containers = engine.call("list containers", docker.list_containers(Some(options))).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -5,10 +5,11 @@ use super::engine::{Engine, status};
 use crate::{Error, Exit, Progress};
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::ExecInspectResponse;
+use bollard::models::{ContainerState, ExecInspectResponse};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -56,34 +57,52 @@ impl Exec {
         container: &Container,
         sink: &mut Sink<'_>,
     ) -> Result<Ended, Error> {
-        let started = Instant::now();
-        let timeout = self.timeout;
-        let (id, output, input) = match self.start(engine, container).await {
-            Ok(attached) => attached,
+        let (started, timeout) = (Instant::now(), self.timeout);
+        let status = match self.status(engine, container, sink).await {
+            Ok(status) => status,
             Err(error) => return not_started(engine, container, started, error).await,
         };
-        let stdin = self.stdin.unwrap_or_default();
+        let duration = started.elapsed();
+        let (exit, container_lives) = match status {
+            Status::Backstop => (Exit::TimedOut, false),
+            Status::Refused => (Exit::Killed, false),
+            Status::Code(Some(KILLED)) if duration >= timeout => {
+                (Exit::TimedOut, is_running(engine, container).await?)
+            }
+            Status::Code(Some(KILLED) | None) => killed(engine, container).await?,
+            Status::Code(Some(code)) => {
+                (Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)), is_running(engine, container).await?)
+            }
+        };
+        Ok(Ended { exit, duration, container_lives })
+    }
+
+    /// Runs it until it exits or the container had to be killed.
+    async fn status(
+        mut self,
+        engine: &Engine,
+        container: &Container,
+        sink: &mut Sink<'_>,
+    ) -> Result<Status, Error> {
+        let (id, output, input) = self.start(engine, container).await?;
+        let stdin = self.stdin.take().unwrap_or_default();
         let pump = async {
             // A command that stops reading early says why on its output: a broken pipe here is no news.
-            let (_, whole) = tokio::join!(feed(input, stdin), drain(engine, &id, output, sink));
-            whole
+            let (_, drained) = tokio::join!(feed(input, stdin), drain(engine, &id, output, sink));
+            drained
         };
-        match tokio::time::timeout(timeout.saturating_add(BACKSTOP), pump).await {
-            Ok(Ok(Drained::Ended)) => {}
-            Ok(Ok(Drained::Refused)) => return Ok(kill(engine, container, started, Exit::Killed).await),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Ok(kill(engine, container, started, Exit::TimedOut).await),
+        match tokio::time::timeout(self.timeout.saturating_add(BACKSTOP), pump).await {
+            Ok(Ok(Drained::Ended)) => Ok(Status::Code(exit_code(engine, &id).await?)),
+            Ok(Ok(Drained::Refused)) => {
+                kill(engine, container).await;
+                Ok(Status::Refused)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                kill(engine, container).await;
+                Ok(Status::Backstop)
+            }
         }
-        let code = exit_code(engine, &id).await?;
-        let duration = started.elapsed();
-        let state = State::of(engine, container).await?;
-        let exit = match code {
-            Some(KILLED) if duration >= timeout => Exit::TimedOut,
-            Some(KILLED) if state.out_of_memory => Exit::OutOfMemory,
-            Some(KILLED) | None => Exit::Killed,
-            Some(code) => Exit::Code(i32::try_from(code).unwrap_or(i32::MAX)),
-        };
-        Ok(Ended { exit, duration, container_lives: state.running })
     }
 
     async fn start(&self, engine: &Engine, container: &Container) -> Result<Attached, Error> {
@@ -117,6 +136,16 @@ type Attached = (String, OutputStream, Pin<Box<dyn AsyncWrite + Send>>);
 enum Drained {
     Ended,
     Refused,
+}
+
+/// What became of a command, before it is known why.
+enum Status {
+    /// It exited; `None` where the engine never learned how.
+    Code(Option<i64>),
+    /// Its output was not wanted any more.
+    Refused,
+    /// It outlived its time limit.
+    Backstop,
 }
 
 async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, pieces: Vec<Bytes>) -> std::io::Result<()> {
@@ -167,23 +196,48 @@ async fn exit_code(engine: &Engine, id: &str) -> Result<Option<i64>, Error> {
     Ok(None)
 }
 
-/// What the engine knows of the container.
-struct State {
-    running: bool,
-    out_of_memory: bool,
+/// Whether more commands can run in the container.
+async fn is_running(engine: &Engine, container: &Container) -> Result<bool, Error> {
+    Ok(state(engine, container).await?.running == Some(true))
 }
 
-impl State {
-    async fn of(engine: &Engine, container: &Container) -> Result<Self, Error> {
-        let docker = engine.docker().await?;
-        let inspected =
-            engine.call("inspect a container", docker.inspect_container(&container.name, None)).await?;
-        let state = inspected.state.unwrap_or_default();
-        Ok(Self { running: state.running == Some(true), out_of_memory: state.oom_killed == Some(true) })
-    }
+async fn state(engine: &Engine, container: &Container) -> Result<ContainerState, Error> {
+    let docker = engine.docker().await?;
+    let inspected =
+        engine.call("inspect a container", docker.inspect_container(&container.name, None)).await?;
+    Ok(inspected.state.unwrap_or_default())
 }
 
-/// A command that cannot even start: most often the container has died or holds all the processes it may.
+/// Why a command was killed before its time. The engine's own flag is of little use: it is never set while the
+/// container lives on some engines, and stays set for later commands on others. The kernel's counter tells.
+async fn killed(engine: &Engine, container: &Container) -> Result<(Exit, bool), Error> {
+    let state = state(engine, container).await?;
+    let running = state.running == Some(true);
+    let counted = if running { oom_kills(engine, container).await } else { None };
+    let out_of_memory = match counted {
+        Some(count) => container.oom_kills.swap(count, Ordering::Relaxed) < count,
+        None => state.oom_killed == Some(true),
+    };
+    Ok((if out_of_memory { Exit::OutOfMemory } else { Exit::Killed }, running))
+}
+
+/// How many processes of the container the kernel has killed for want of memory; `None` where it does not tell.
+async fn oom_kills(engine: &Engine, container: &Container) -> Option<u64> {
+    // The first is that of cgroup version 2, the second that of version 1; one of them is missing.
+    let files = ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"];
+    let argv = ["/bin/cat"].into_iter().chain(files);
+    let mut said = Vec::new();
+    let mut sink = |piece: &LogOutput| {
+        said.extend_from_slice(bytes(piece));
+        said.len() < 10_000
+    };
+    let status = Exec::new(argv, Duration::from_secs(5)).status(engine, container, &mut sink).await;
+    status.ok()?;
+    let said = String::from_utf8_lossy(&said);
+    said.lines().filter_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).max()
+}
+
+/// A command that cannot even start: most often the container has died.
 async fn not_started(
     engine: &Engine,
     container: &Container,
@@ -192,23 +246,22 @@ async fn not_started(
 ) -> Result<Ended, Error> {
     let Error::Engine { source, .. } = &error else { return Err(error) };
     let refused = source.downcast_ref().and_then(status).is_some();
-    let state = State::of(engine, container).await?;
-    if !refused || state.running {
+    let state = state(engine, container).await?;
+    if !refused || state.running == Some(true) {
         return Err(error);
     }
-    let exit = if state.out_of_memory { Exit::OutOfMemory } else { Exit::Killed };
+    let exit = if state.oom_killed == Some(true) { Exit::OutOfMemory } else { Exit::Killed };
     Ok(Ended { exit, duration: started.elapsed(), container_lives: false })
 }
 
 /// Kills the container. That it is dead already is as good.
-async fn kill(engine: &Engine, container: &Container, started: Instant, exit: Exit) -> Ended {
+async fn kill(engine: &Engine, container: &Container) {
     if let Ok(docker) = engine.docker().await {
         let killed = engine.call("kill a container", docker.kill_container(&container.name, None)).await;
         if let Err(error) = killed {
             tracing::debug!(container = container.name, %error, "container {} was not killed", container.name);
         }
     }
-    Ended { exit, duration: started.elapsed(), container_lives: false }
 }
 
 /// The bytes of a piece of output.

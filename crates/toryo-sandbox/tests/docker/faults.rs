@@ -94,6 +94,17 @@ async fn three_gigabytes_are_too_much_memory() {
 }
 
 #[tokio::test]
+async fn only_the_command_that_used_up_the_memory_is_told_so() {
+    let sandbox = docker().await;
+    let (greedy, killed) = ("held = bytearray(1 << 30)", "import os; os.kill(os.getpid(), 9)");
+    let limits = Limits { memory_mib: 128, ..Limits::default() };
+    let commands = vec![python(killed), python(greedy), python(killed), python(greedy)];
+    let report = run(&sandbox, &Job { limits, ..job(&sandbox, commands).await }).await.expect("a report");
+    let exits: Vec<_> = report.outputs.iter().map(|output| output.exit).collect();
+    assert_eq!(exits, [Exit::Killed, Exit::OutOfMemory, Exit::Killed, Exit::OutOfMemory]);
+}
+
+#[tokio::test]
 async fn a_workspace_over_its_limit_is_refused() {
     let sandbox = docker().await;
     let limits = Limits { workspace_mib: 1, ..Limits::default() };
@@ -173,6 +184,8 @@ async fn a_crashed_workers_containers_are_swept() {
     assert_eq!(containers(&labels).await.len(), 1, "the crash left nothing to sweep");
     assert_eq!(sandbox.remove_orphans(Duration::from_secs(86_400)).await.expect("a count"), 0);
     assert_eq!(containers(&labels).await.len(), 1, "a young container was swept");
+    assert_eq!(sandbox.remove_run(&labels.run).await.expect("a count"), 1);
+    assert_eq!(containers(&labels).await, Vec::<String>::new());
 }
 
 #[tokio::test]
