@@ -140,7 +140,7 @@ impl Bus {
     pub async fn ring(&self, run: RunId, seq: u64) {
         self.bell.ring(run, seq);
         // While the server is away the client's buffer fills up and would block whoever rings.
-        if self.client.connection_state() == async_nats::connection::State::Connected {
+        if self.is_connected() {
             let subject = self.subjects.bell(&run);
             if let Err(error) = self.client.publish(subject, Bytes::from(seq.to_string())).await {
                 tracing::debug!(%run, %error, "the bell of run {run} was not rung");
@@ -180,6 +180,10 @@ impl Bus {
     }
 
     async fn consumer(&self) -> Result<PullConsumer, Error> {
+        // A request to a server that is known to be away would only cost the caller its time limit.
+        if !self.is_connected() {
+            return Err(Error::unavailable("not connected"));
+        }
         let mut consumer = self.consumer.lock().await;
         if let Some(consumer) = consumer.as_ref() {
             return Ok(consumer.clone());
@@ -190,6 +194,10 @@ impl Bus {
                 .map_err(Error::unavailable)??;
         *consumer = Some(reconciled.clone());
         Ok(reconciled)
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// After a failure the streams are looked at again: a server that was replaced may have lost them.
