@@ -11,7 +11,7 @@ use toryo_domain::RepoPath;
 /// Where the workspace lies inside a sandbox. Commands start here.
 pub const WORKSPACE: &str = "/workspace";
 
-/// Runs commands of one repository in isolation. Adapters: `docker`, [`crate::fake`].
+/// Runs commands of one repository in isolation. Adapters: [`crate::docker`], [`crate::fake`].
 #[async_trait]
 pub trait Sandbox: Send + Sync + 'static {
     /// Makes sure that there is an image with the repository's dependencies. Cached by the digest of the files,
@@ -66,7 +66,7 @@ pub struct Labels {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preparation {
     /// The files that say what is needed: requirement and lock files, `pyproject.toml`, `setup.cfg`, `setup.py`.
-    /// Give only these: each byte counts for the cache.
+    /// Give only these ([`crate::python::is_requirement_file`]): each byte counts for the cache.
     pub files: Vec<WorkspaceFile>,
     /// Shell commands, run in the workspace with the files present. Empty: derived from the files.
     pub setup: Vec<String>,
@@ -183,6 +183,23 @@ impl Default for Limits {
             job_seconds: 1_800,
             output_kib: 1_024,
             collect_mib: 32,
+        }
+    }
+}
+
+impl Limits {
+    /// The smaller of each: a repository may ask for less than the operator allows, never for more.
+    #[must_use]
+    pub fn tightened(&self, wish: &Self) -> Self {
+        Self {
+            cpus: self.cpus.min(wish.cpus),
+            memory_mib: self.memory_mib.min(wish.memory_mib),
+            pids: self.pids.min(wish.pids),
+            workspace_mib: self.workspace_mib.min(wish.workspace_mib),
+            tmp_mib: self.tmp_mib.min(wish.tmp_mib),
+            job_seconds: self.job_seconds.min(wish.job_seconds),
+            output_kib: self.output_kib.min(wish.output_kib),
+            collect_mib: self.collect_mib.min(wish.collect_mib),
         }
     }
 }

@@ -41,17 +41,18 @@ impl DockerSandbox {
         progress: &Progress,
         cancel: &CancellationToken,
     ) -> Result<BuiltImage, Error> {
-        until(cancel, build(&self.inner, progress, cancel)).await
+        build(&self.inner, progress, cancel).await
     }
 }
 
+/// Each part watches the token itself: some have to clean up.
 async fn build(inner: &Inner, progress: &Progress, cancel: &CancellationToken) -> Result<BuiltImage, Error> {
-    if let Some(image) = existing(inner).await? {
+    if let Some(image) = until(cancel, existing(inner)).await? {
         return Ok(image);
     }
     let (repository, tag) = REGISTRY_IMAGE;
     announce(progress, &format!("pulling {repository}:{tag} from the engine's registry"));
-    let how = match pull(inner, progress).await {
+    let how = match until(cancel, pull(inner, progress)).await {
         Ok(()) => How::FromRegistry,
         Err(Error::Engine { source, .. }) => {
             announce(progress, &format!("no registry can be reached ({source}); taking Debian packages"));
@@ -141,9 +142,12 @@ async fn import(inner: &Inner, progress: &Progress, cancel: &CancellationToken) 
         }
         tar.finish().await
     };
-    let slow = |_| Error::EngineSlow { action: "import an image", limit: TRANSFER };
     let name = format!("{UNFINISHED}:{tag}");
-    let imported = tokio::time::timeout(TRANSFER, all).await.map_err(slow)?;
+    let imported = until(cancel, async {
+        let slow = |_| Error::EngineSlow { action: "import an image", limit: TRANSFER };
+        tokio::time::timeout(TRANSFER, all).await.map_err(slow)?
+    })
+    .await;
     if imported.is_err() {
         untag(inner, &name).await;
     }

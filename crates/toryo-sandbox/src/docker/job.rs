@@ -5,7 +5,7 @@ use super::exec::{self, Exec, LastLine};
 use super::prepare::remove_within;
 use super::{Inner, files};
 use crate::capture::Capture;
-use crate::{Command, Error, Exit, Job, JobReport, Output, Progress};
+use crate::{Command, Error, Exit, Job, JobReport, Output, Progress, clip};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +66,7 @@ async fn work(
         if left.is_zero() {
             break;
         }
-        progress.stage(format!("running {}", command.argv.join(" ")));
+        progress.stage(format!("running {}", clip(&command.argv.join(" "), 200, 0)));
         let (output, lives) = execute(inner, job, command, left, progress, container).await?;
         let failed = !output.exit.success();
         report.outputs.push(output);

@@ -202,6 +202,20 @@ mod tests {
         assert_eq!(command(true), None);
     }
 
+    #[tokio::test]
+    async fn a_script_is_ended_with_everything_it_started_and_may_clean_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "trap 'touch cleaned; exit 1' TERM; sleep 600 & echo $!; wait";
+        let mut child = start(Command::new("sh").args(["-c", script]).current_dir(folder.path())).unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let sleeper: i32 = lines.next_line().await.unwrap().unwrap().parse().unwrap();
+        terminate(&mut child).await;
+        assert!(folder.path().join("cleaned").exists());
+        // Its output ends when the last process that holds it has ended.
+        let end = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await;
+        assert!(matches!(end, Ok(Ok(None))), "process {sleeper} lives on");
+    }
+
     #[test]
     fn the_arguments_name_source_and_packages() {
         let source = Source {
