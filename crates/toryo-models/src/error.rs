@@ -55,7 +55,9 @@ pub enum Error {
         needed: Usd,
     },
     /// The run's tokens would not suffice for the worst case of this call. Nothing was sent.
-    #[error("the run's limit of {limit} tokens does not cover this call: {spent} used, up to {needed} needed")]
+    #[error(
+        "the run's limit of {limit} tokens does not cover this call: {spent} used, up to {needed} needed"
+    )]
     BudgetTokens {
         /// What the run may use.
         limit: u64,

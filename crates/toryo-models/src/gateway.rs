@@ -6,7 +6,7 @@ use crate::journal::memory::MemoryJournal;
 use crate::journal::{CallKey, CallRecord, Journal, JournalError, StoredReply};
 use crate::prices;
 use crate::provider::{ModelProvider, ProviderError, ProviderReply, ProviderRequest, Providers};
-use crate::reply::Reply;
+use crate::reply::{Finish, Reply, Usage};
 use crate::request::{Caller, Request};
 use crate::retry::Policy;
 use std::fmt;
@@ -52,8 +52,8 @@ pub struct RouteFacts {
     pub context_tokens: Option<u32>,
     /// Output tokens of one call at most.
     pub max_output_tokens: u32,
-    /// Whether a recording answers.
-    pub recorded: bool,
+    /// Where a recording answers: the commit of the repository it was made for.
+    pub recording_of: Option<String>,
 }
 
 impl Gateway {
@@ -95,7 +95,7 @@ impl Gateway {
             model: resolved.deployment.model.clone(),
             context_tokens: resolved.deployment.context_tokens,
             max_output_tokens: resolved.deployment.max_output_tokens,
-            recorded: resolved.provider.is_recording(),
+            recording_of: resolved.provider.recording_of().map(str::to_owned),
         })
     }
 
@@ -124,8 +124,16 @@ impl Gateway {
         or_cancelled(self.0.check_limits(caller, request, &resolved), cancel).await?;
         let answer = self.0.ask(caller, request, &resolved, cancel).await?;
         let record = answer.into_record(key, request, &resolved);
-        self.0.record(caller, &record).await?;
-        Ok(record.reply.fresh())
+        match self.0.record(caller, &record).await {
+            Ok(()) => Ok(record.reply.fresh()),
+            // The reply that later attempts will find has to be the one that is used now.
+            Err(Error::Journal(JournalError::AnsweredAlready)) => {
+                tracing::warn!(step = %caller.step_key, "a call was answered twice; the first answer counts");
+                let first = self.0.find(&key).await?;
+                Ok(first.map_or_else(|| record.reply.fresh(), StoredReply::replayed))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -147,7 +155,7 @@ struct Answer {
 
 impl Answer {
     fn into_record(self, key: CallKey, request: &Request, resolved: &Resolved<'_>) -> CallRecord {
-        let recorded = resolved.provider.is_recording();
+        let recorded = resolved.provider.recording_of().is_some();
         let cost = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &self.reply.usage));
         CallRecord {
             key,
@@ -155,17 +163,25 @@ impl Answer {
             priced: resolved.price.is_some(),
             provider_attempts: self.attempts,
             reply: StoredReply {
-                content: self.reply.content,
-                finish: self.reply.finish,
+                content: storable(&self.reply.content),
+                finish: match self.reply.finish {
+                    Finish::Refusal(words) => Finish::Refusal(storable(&words)),
+                    other @ (Finish::Stop | Finish::Length | Finish::ContentFilter) => other,
+                },
                 usage: self.reply.usage,
                 cost,
                 provider: if recorded { "replay".into() } else { resolved.deployment.provider.clone() },
-                model: self.reply.model,
+                model: storable(&self.reply.model),
                 latency: self.latency,
                 recorded,
             },
         }
     }
+}
+
+/// Postgres stores no NUL; replaced before the reply is used, so that a replay says the same.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 impl StoredReply {
@@ -192,16 +208,13 @@ impl Inner {
     fn resolve(&self, alias: &str) -> Result<Resolved<'_>, Error> {
         let deployment = self.config.route(alias)?;
         let name = &deployment.provider;
-        let provider = self
-            .providers
-            .by_name
-            .get(name)
-            .or_else(|| match self.config.without_key {
-                WithoutKey::Replay => self.providers.replay.as_ref(),
-                WithoutKey::Refuse => None,
-            })
-            .ok_or_else(|| Error::NoKey { route: alias.to_owned(), provider: name.clone() })?;
-        let price = if provider.is_recording() { Some(Price::default()) } else { deployment.price };
+        let stand_in = match self.config.without_key {
+            WithoutKey::Replay => self.providers.replay.as_ref(),
+            WithoutKey::Refuse => None,
+        };
+        let no_key = || Error::NoKey { route: alias.to_owned(), provider: name.clone() };
+        let provider = self.providers.by_name.get(name).or(stand_in).ok_or_else(no_key)?;
+        let price = if provider.recording_of().is_some() { Some(Price::default()) } else { deployment.price };
         let request_timeout =
             self.config.providers.get(name).map_or(Duration::from_secs(300), |provider| provider.timeout());
         Ok(Resolved { deployment, provider, price, request_timeout })
@@ -223,9 +236,13 @@ impl Inner {
         let output = u64::from(output_tokens(request, resolved.deployment));
         let tokens = input + output;
         if spent.tokens.saturating_add(tokens) > caller.limits.tokens {
-            return Err(Error::BudgetTokens { limit: caller.limits.tokens, spent: spent.tokens, needed: tokens });
+            return Err(Error::BudgetTokens {
+                limit: caller.limits.tokens,
+                spent: spent.tokens,
+                needed: tokens,
+            });
         }
-        let usage = crate::Usage { input, output, ..crate::Usage::default() };
+        let usage = Usage { input, output, ..Usage::default() };
         let usd = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage));
         if spent.usd + usd > caller.limits.usd {
             return Err(Error::BudgetUsd { limit: caller.limits.usd, spent: spent.usd, needed: usd });
@@ -342,3 +359,6 @@ async fn or_cancelled<T>(
         done = work => done,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! Adapters: [`postgres`] and the in-process [`memory`].
 
 pub mod memory;
+pub mod postgres;
 
 use crate::reply::{Finish, Usage};
 use crate::request::Caller;
@@ -20,11 +21,13 @@ pub trait Journal: Send + Sync + 'static {
     /// The store does not answer, or holds something unreadable.
     async fn find(&self, key: &CallKey) -> Result<Option<StoredReply>, JournalError>;
 
-    /// Stores a reply and adds its cost and tokens to the run, in one transaction. Storing the same key again
+    /// Stores a reply and adds its cost and tokens to the run, in one transaction. Storing the same reply again
     /// changes nothing and succeeds, so that a caller who did not hear the answer may repeat it.
     ///
     /// # Errors
-    /// [`JournalError::StaleFence`] where the step's lease is no longer the caller's: nothing was written.
+    /// [`JournalError::StaleFence`] where the step's lease is no longer the caller's. The reply is kept even then,
+    /// because it is paid and the step's next attempt can use it; the caller has to stop.
+    /// [`JournalError::AnsweredAlready`] where the key holds another reply: nothing was written.
     async fn record(&self, caller: &Caller, record: &CallRecord) -> Result<(), JournalError>;
 
     /// What the run has used so far.
@@ -93,9 +96,12 @@ pub struct Spent {
 /// Why the journal failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The lease ran out or another worker holds it: nothing was written.
-    #[error("the step's lease was lost; nothing was written")]
+    /// The lease ran out or another worker holds it. The reply is kept, its caller has to stop.
+    #[error("the step's lease was lost")]
     StaleFence,
+    /// Somebody else journalled another reply to the same call first; that one counts.
+    #[error("the call is answered already")]
+    AnsweredAlready,
     /// It gave no answer in time.
     #[error("no answer within {limit:?}")]
     TimedOut {
@@ -118,7 +124,7 @@ impl JournalError {
     #[must_use]
     pub const fn class(&self) -> FailureClass {
         match self {
-            Self::StaleFence | Self::TimedOut { .. } => FailureClass::Transient,
+            Self::StaleFence | Self::AnsweredAlready | Self::TimedOut { .. } => FailureClass::Transient,
             Self::Store { class, .. } => *class,
         }
     }
@@ -126,7 +132,7 @@ impl JournalError {
     /// Whether asking again at once may help.
     pub(crate) const fn is_worth_repeating(&self) -> bool {
         match self {
-            Self::StaleFence => false,
+            Self::StaleFence | Self::AnsweredAlready => false,
             Self::TimedOut { .. } => true,
             Self::Store { class, .. } => matches!(class, FailureClass::Transient),
         }

@@ -155,8 +155,10 @@ mod tests {
 
         #[test]
         fn more_tokens_never_cost_less(price in any_price(), base in any_usage(), more in 0..1_000_u64) {
-            prop_assert!(cost(&price, &Usage { output: base.output + more, ..base }) >= cost(&price, &base));
-            prop_assert!(cost(&price, &Usage { input: base.input + more, ..base }) >= cost(&price, &base));
+            let longer_answer = Usage { output: base.output + more, ..base };
+            let longer_prompt = Usage { input: base.input + more, ..base };
+            prop_assert!(cost(&price, &longer_answer) >= cost(&price, &base));
+            prop_assert!(cost(&price, &longer_prompt) >= cost(&price, &base));
         }
 
         #[test]

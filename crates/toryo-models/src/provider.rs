@@ -4,8 +4,11 @@
 //! Adapters: [`openai`], [`replay`] and the in-process [`fake`].
 
 pub mod fake;
+pub mod openai;
+pub mod replay;
 
-use crate::config::StructuredOutput;
+use crate::config::{Config, ProviderKind, StructuredOutput};
+use crate::error::Error;
 use crate::reply::{Finish, Usage};
 use crate::request::{Caller, Message, OutputSchema};
 use async_trait::async_trait;
@@ -31,9 +34,10 @@ pub trait ModelProvider: Send + Sync + 'static {
         cancel: &CancellationToken,
     ) -> Result<ProviderReply, ProviderError>;
 
-    /// Whether its answers come from a recording: nothing is paid, and everything is labelled.
-    fn is_recording(&self) -> bool {
-        false
+    /// The commit of the repository that its answers were recorded for, where they come from a recording: nothing
+    /// is paid, everything is labelled, and no other repository makes sense.
+    fn recording_of(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -189,6 +193,23 @@ impl Providers {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A client for every endpoint that has a key or needs none.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the endpoint that cannot be used.
+    pub fn from_config(config: &Config) -> Result<Self, Error> {
+        let mut providers = Self::new();
+        for (name, provider) in &config.in_force()?.providers {
+            if provider.key().is_some() || provider.keyless {
+                let client: Arc<dyn ModelProvider> = match provider.kind {
+                    ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, provider)?),
+                };
+                providers = providers.with(name, client);
+            }
+        }
+        Ok(providers)
     }
 
     /// Adds a provider under a name, in place of an earlier one.

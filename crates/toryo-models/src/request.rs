@@ -138,7 +138,7 @@ mod tests {
         // A change of this value makes every journalled reply of a running step worthless.
         insta::assert_snapshot!(
             request().digest(),
-            @""
+            @"fa107e2957fccb5fca301e86bad5f3b4c4a12f16e6a7b0619d5f40b387cf27ae"
         );
     }
 

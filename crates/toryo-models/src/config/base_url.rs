@@ -71,7 +71,10 @@ mod tests {
 
     #[test]
     fn a_base_url_has_no_final_slash() {
-        assert_eq!("http://127.0.0.1:11434/v1/".parse::<BaseUrl>().unwrap().as_str(), "http://127.0.0.1:11434/v1");
+        assert_eq!(
+            "http://127.0.0.1:11434/v1/".parse::<BaseUrl>().unwrap().as_str(),
+            "http://127.0.0.1:11434/v1"
+        );
         assert_eq!("https://host".parse::<BaseUrl>().unwrap().as_str(), "https://host");
         assert_eq!(BaseUrl::open_ai().as_str().parse(), Ok(BaseUrl::open_ai()));
     }

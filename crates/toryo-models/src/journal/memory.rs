@@ -61,6 +61,15 @@ impl MemoryJournal {
     }
 }
 
+impl State {
+    fn keep(&mut self, caller: &Caller, record: &CallRecord) {
+        self.records.insert(record.key, record.clone());
+        let spent = self.spent.entry(caller.run_id).or_default();
+        spent.usd += record.reply.cost;
+        spent.tokens = spent.tokens.saturating_add(record.reply.usage.total());
+    }
+}
+
 fn fault(text: &'static str) -> JournalError {
     JournalError::Store { class: FailureClass::Transient, source: text.into() }
 }
@@ -77,13 +86,13 @@ impl Journal for MemoryJournal {
         if next == Some(Fault::Unavailable) {
             return Err(fault("the store is away"));
         }
+        match state.records.get(&record.key) {
+            Some(stored) if stored.reply == record.reply => return Ok(()),
+            Some(_) => return Err(JournalError::AnsweredAlready),
+            None => state.keep(caller, record),
+        }
         if state.fences.get(&caller.step_id).is_some_and(|fence| *fence != caller.fence) {
             return Err(JournalError::StaleFence);
-        }
-        if state.records.insert(record.key, record.clone()).is_none() {
-            let spent = state.spent.entry(caller.run_id).or_default();
-            spent.usd += record.reply.cost;
-            spent.tokens = spent.tokens.saturating_add(record.reply.usage.total());
         }
         match next {
             Some(Fault::AnswerLost) => Err(fault("the answer was lost")),
