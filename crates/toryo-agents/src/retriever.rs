@@ -1,0 +1,103 @@
+//! The Retriever: finds the files and symbols a subtask needs, and packs them.
+//!
+//! May search the code index. May not judge or change anything. The model says what to look up; the index decides what
+//! is found, and the pack states what was left out.
+//!
+//! In: the subtask. Out: [`RetrieveOutput`] with the pack the Coder reads.
+
+use crate::ask::Conversation;
+use crate::prompt::Variables;
+use crate::replies::RetrievalQuery;
+use crate::search;
+use crate::states;
+use crate::texts;
+use crate::tools::Tools;
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use toryo_domain::output::RetrieveOutput;
+use toryo_domain::{Output, RepoPath, Role, Subtask};
+use toryo_engine::{Agent, Failure, StepContext};
+use toryo_index::Index;
+
+/// Most test files named as related.
+const MOST_TESTS: usize = 4;
+
+/// The agent.
+pub struct Retriever(pub Arc<Tools>);
+
+#[async_trait]
+impl Agent for Retriever {
+    fn role(&self) -> Role {
+        Role::Retriever
+    }
+
+    async fn run(&self, ctx: &StepContext) -> Result<Output, Failure> {
+        let tools = &*self.0;
+        let subtask = texts::subtask_of(ctx)?;
+        let tree = states::base(ctx, tools).await?;
+        let index = search::index(ctx, tools, &tree).await?;
+        let variables = Variables::new()
+            .with("subtask", texts::subtask(&subtask))
+            .with("files", texts::files(&tree.paths()))
+            .with("outline", outline(&index, &subtask.target_files));
+        let query: RetrievalQuery =
+            Conversation::begin(ctx, tools, "retrieve", variables)?.ask().await?;
+
+        let wanted = wanted(&subtask, &query, &index);
+        let budget = search::Budget { files: tools.config.pack_files, tokens: tools.config.pack_tokens };
+        let packed = search::pack(&index, &tree, &wanted, budget).await?;
+        let related_tests = related_tests(&index, &packed.files);
+        let pack = ctx.keep("context_pack", "context.md", "text/markdown", packed.text.clone()).await?;
+        ctx.progress(format!("{} files, about {} tokens", packed.files.len(), packed.tokens)).await?;
+        Ok(Output::Retrieve(RetrieveOutput {
+            pack,
+            files: packed.files,
+            omitted: packed.omitted,
+            related_tests,
+            tokens: u32::try_from(packed.tokens).unwrap_or(u32::MAX),
+        }))
+    }
+}
+
+/// What the pack has to hold and what it is searched by.
+fn wanted(subtask: &Subtask, query: &RetrievalQuery, index: &Index) -> search::Wanted {
+    // The plan's files come first; of the model's, those that exist.
+    let mut files = subtask.target_files.clone();
+    let named = query.paths.iter().filter_map(|path| path.parse::<RepoPath>().ok());
+    files.extend(named.filter(|path| index.file(path).is_some()));
+    let mut seen = BTreeSet::new();
+    files.retain(|path| seen.insert(path.clone()));
+
+    let mut symbols = subtask.target_symbols.clone();
+    symbols.extend(query.symbols.iter().cloned());
+    let mut queries = vec![format!("{}\n{}", subtask.title, subtask.description)];
+    queries.extend(query.queries.iter().cloned());
+    search::Wanted { queries, files, symbols }
+}
+
+fn outline(index: &Index, files: &[RepoPath]) -> String {
+    let mut text = String::new();
+    for path in files {
+        let _ = writeln!(text, "{path}");
+        for symbol in index.symbols(path) {
+            let _ = writeln!(text, "  {}-{} {}", symbol.first_line, symbol.last_line, symbol.path);
+        }
+    }
+    if text.is_empty() { "(no existing files)".to_owned() } else { text }
+}
+
+fn related_tests(index: &Index, files: &[RepoPath]) -> Vec<RepoPath> {
+    let mut tests: Vec<RepoPath> = Vec::new();
+    for path in files {
+        if texts::is_test_path(path) {
+            tests.push(path.clone());
+        }
+        tests.extend(index.tests_for(path).into_iter().take(2).map(|link| link.path));
+    }
+    let mut seen = BTreeSet::new();
+    tests.retain(|path| seen.insert(path.clone()));
+    tests.truncate(MOST_TESTS);
+    tests
+}

@@ -1,0 +1,89 @@
+//! The step `merge`: all subtasks in one tree, all tests on it, and the proof that the new ones failed before.
+
+use super::ids;
+use super::test::{Measured, is_test};
+use crate::states;
+use crate::suite::{self, Selection};
+use crate::texts;
+use crate::tools::Tools;
+use crate::tree::Tree;
+use std::collections::BTreeSet;
+use toryo_domain::output::{Conflict, MergeOutput};
+use toryo_domain::plan::MERGED;
+use toryo_domain::{RepoPath, Subtask, TestReport};
+use toryo_engine::{Failure, StepContext};
+
+pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<MergeOutput, Failure> {
+    let base = states::base(ctx, tools).await?;
+    let (tree, conflicts) = joined(ctx, &base).await?;
+    let changes = tree.to_change_set(&*ctx.blobs).await?;
+    let text = tree.diff_from(&base, |_| true).await?;
+    let diff = ctx.keep("diff", "run.diff", "text/x-diff; charset=utf-8", text.clone()).await?;
+    if !conflicts.is_empty() {
+        let paths: Vec<&str> = conflicts.iter().map(|conflict| conflict.path.as_str()).collect();
+        ctx.progress(format!("subtasks disagree on {}", paths.join(", "))).await?;
+        return Ok(MergeOutput { changes, conflicts, test: None, reproduced: vec![], diff });
+    }
+    ctx.progress("running all tests on the joined change").await?;
+    let ran = suite::run(ctx, tools, &tree, &Selection::All, true).await?;
+    let must_pass = must_pass(ctx)?;
+    let report = ran.report.clone();
+    let subtask = whole(ctx)?;
+    let measured =
+        Measured { ran, must_pass: must_pass.clone(), without: &base, subtask: &subtask, diff: text, name: "all-tests" };
+    let test = measured.conclude(ctx, tools).await?;
+    let reproduced = if test.passed { reproduced(ctx, tools, &base, &tree, &must_pass, &report).await? } else { vec![] };
+    Ok(MergeOutput { changes, conflicts, test: Some(test), reproduced, diff })
+}
+
+/// The first join is computed; later ones are what the repair of the one before left.
+async fn joined(ctx: &StepContext, base: &Tree) -> Result<(Tree, Vec<Conflict>), Failure> {
+    if ctx.step_key.round > 1
+        && let Some(code) = ctx.outputs.code(MERGED)
+    {
+        return Ok((base.with_changes(&code.changes, &*ctx.blobs).await?, vec![]));
+    }
+    let plan = states::plan(ctx)?;
+    let order = plan.order().map_err(|_| Failure::bug("a plan with a defect was accepted"))?;
+    let joined = states::join(ctx, base, &order).await?;
+    Ok((joined.tree, joined.conflicts))
+}
+
+fn must_pass(ctx: &StepContext) -> Result<Vec<String>, Failure> {
+    let subtasks = &states::plan(ctx)?.subtasks;
+    let outputs = subtasks.iter().filter_map(|subtask| ctx.outputs.reproduce(&subtask.id));
+    let all: BTreeSet<String> = outputs.flat_map(|output| output.must_pass.iter().cloned()).collect();
+    Ok(all.into_iter().collect())
+}
+
+/// The whole goal as one piece of work, for the analysis of a failure.
+fn whole(ctx: &StepContext) -> Result<Subtask, Failure> {
+    texts::subtask_named(ctx, MERGED)
+}
+
+/// Tests that pass now and do not pass on the base commit with only the tests taken over: the proof that the change, and
+/// nothing else, mended them.
+async fn reproduced(
+    ctx: &StepContext,
+    tools: &Tools,
+    base: &Tree,
+    tree: &Tree,
+    must_pass: &[String],
+    now: &TestReport,
+) -> Result<Vec<String>, Failure> {
+    if must_pass.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut before = base.base();
+    let test_paths: Vec<RepoPath> = tree.changed_paths().filter(|path| is_test(path)).cloned().collect();
+    for path in &test_paths {
+        before.set(path.clone(), tree.read(path).await?);
+    }
+    ctx.progress("running the new tests on the base commit: they have to fail there").await?;
+    let present: Vec<RepoPath> =
+        test_paths.into_iter().filter(|path| before.has(path) && path.extension() == Some("py")).collect();
+    let ran = suite::run(ctx, tools, &before, &Selection::Files(present), false).await?;
+    suite::publish(ctx, tools, &ran, "tests-on-base").await?;
+    let proved = |id: &&String| ids::passes(now, id) && !ids::passes(&ran.report, id);
+    Ok(must_pass.iter().filter(proved).cloned().collect())
+}
