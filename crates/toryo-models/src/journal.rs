@@ -138,3 +138,6 @@ impl JournalError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,4 +144,46 @@ mod tests {
             assert_eq!(error.class(), toryo_domain::FailureClass::Input, "{error}");
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paced_reply_ends_at_a_cancellation_and_at_the_deadline() {
+        let entry = r#"{"step": "plan", "call": 1, "name": "plan", "reply": "x"}"#;
+        let json = format!(r#"{{"repository_commit": "c", "replies": [{entry}]}}"#);
+        let replay = Replay::from_json(&json).unwrap().paced(Duration::from_secs(5));
+        let question = plan_question();
+        let started = Instant::now();
+        let soon = started + Duration::from_secs(1);
+        let timed_out = replay.complete(&question, soon, &CancellationToken::new()).await;
+        assert_eq!(timed_out, Err(ProviderError::TimedOut { limit: Duration::from_secs(1) }));
+        let cancel = CancellationToken::new();
+        let (cancelled, ()) =
+            tokio::join!(replay.complete(&question, started + Duration::from_secs(60), &cancel), async {
+                cancel.cancel()
+            });
+        assert_eq!((cancelled, started.elapsed()), (Err(ProviderError::Cancelled), Duration::from_secs(1)));
+    }
+
+    fn plan_question() -> ProviderRequest {
+        use crate::config::StructuredOutput;
+        use crate::request::{Caller, OutputSchema};
+        use toryo_domain::{Limits, Role, RunId, StepId, StepKind};
+        ProviderRequest {
+            caller: Caller {
+                run_id: RunId::generate(),
+                step_id: StepId::generate(),
+                step_key: StepKey::of_run(StepKind::Plan),
+                attempt: 1,
+                fence: 1,
+                agent: Role::Planner,
+                call_no: 1,
+                limits: Limits::default(),
+            },
+            model: "m".into(),
+            messages: Vec::new(),
+            output: OutputSchema { name: "plan".into(), schema: Value::Null },
+            structured_output: StructuredOutput::JsonSchema,
+            max_output_tokens: 1,
+            temperature: None,
+        }
+    }
 }

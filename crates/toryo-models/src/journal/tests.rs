@@ -1,0 +1,209 @@
+//! One suite of rules, run on every adapter.
+
+use super::memory::MemoryJournal;
+use super::postgres::PostgresJournal;
+use super::*;
+use toryo_blackboard::{Db, db, repos, runs, steps, tasks};
+use toryo_domain::{
+    Approval, Limits, NewTask, Priority, Role, RunId, StepKey, StepKind, StepSignal, WorkerId,
+};
+use toryo_testkit::stack::Services;
+
+/// A journal, a step that holds its lease, and a way to lose it.
+#[async_trait]
+trait Ground {
+    fn journal(&self) -> &dyn Journal;
+    fn caller(&self) -> Caller;
+    /// Another worker takes the step; returns its token.
+    async fn lose_lease(&self) -> i64;
+}
+
+fn caller(run_id: RunId, step_id: StepId, fence: i64) -> Caller {
+    Caller {
+        run_id,
+        step_id,
+        step_key: StepKey::of_run(StepKind::Spec),
+        attempt: 1,
+        fence,
+        agent: Role::SpecRefiner,
+        call_no: 1,
+        limits: Limits::default(),
+    }
+}
+
+struct InMemory(MemoryJournal, Caller);
+
+#[async_trait]
+impl Ground for InMemory {
+    fn journal(&self) -> &dyn Journal {
+        &self.0
+    }
+
+    fn caller(&self) -> Caller {
+        self.1.clone()
+    }
+
+    async fn lose_lease(&self) -> i64 {
+        self.0.set_fence(self.1.step_id, self.1.fence + 1);
+        self.1.fence + 1
+    }
+}
+
+struct OnPostgres(PostgresJournal, Db, Caller);
+
+impl OnPostgres {
+    async fn new() -> Self {
+        let services = Services::shared().await;
+        let db = Db::connect(&services.database_url, 2).await.unwrap();
+        db.migrate().await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let repo = repos::ensure(&mut tx, "/tmp/sample").await.unwrap();
+        let task = tasks::insert(&mut tx, repo, &wish(), None).await.unwrap().unwrap();
+        let run = runs::insert(&mut tx, task).await.unwrap();
+        let key = StepKey::of_run(StepKind::Spec);
+        let step = steps::NewStep { key: key.clone(), depends_on: Vec::new() };
+        steps::append(&mut tx, run, Priority::Normal.rank(), &step).await.unwrap();
+        let step = steps::unblock(&mut tx, run, &key).await.unwrap();
+        db::commit(tx).await.unwrap();
+        let fence = claim(&db, step).await;
+        Self(PostgresJournal::new(db.clone()), db, caller(run, step, fence))
+    }
+}
+
+#[async_trait]
+impl Ground for OnPostgres {
+    fn journal(&self) -> &dyn Journal {
+        &self.0
+    }
+
+    fn caller(&self) -> Caller {
+        self.2.clone()
+    }
+
+    async fn lose_lease(&self) -> i64 {
+        let mut tx = self.1.begin().await.unwrap();
+        let wait = Duration::ZERO;
+        steps::requeue(&mut tx, self.2.run_id, &self.2.step_key, StepSignal::Release, wait).await.unwrap();
+        db::commit(tx).await.unwrap();
+        claim(&self.1, self.2.step_id).await
+    }
+}
+
+async fn claim(db: &Db, step: StepId) -> i64 {
+    let mut tx = db.begin().await.unwrap();
+    let claim = steps::claim(&mut tx, step, WorkerId::generate(), Duration::from_secs(60)).await.unwrap();
+    db::commit(tx).await.unwrap();
+    claim.unwrap().fence
+}
+
+fn wish() -> NewTask {
+    NewTask {
+        repo_url: "/tmp/sample".into(),
+        goal: "Make the range inclusive.".into(),
+        issue_id: None,
+        base_branch: None,
+        constraints: Vec::new(),
+        acceptance_criteria: Vec::new(),
+        priority: Priority::Normal,
+        approval: Approval::None,
+        limits: Limits::default(),
+        labels: Vec::new(),
+        source: "api".into(),
+    }
+}
+
+fn record(caller: &Caller, question: &str, content: &str) -> CallRecord {
+    CallRecord {
+        key: CallKey {
+            step_id: caller.step_id,
+            call_no: caller.call_no,
+            request_digest: Digest::of(question),
+        },
+        route: "refiner".into(),
+        priced: true,
+        provider_attempts: 1,
+        reply: StoredReply {
+            content: content.into(),
+            finish: Finish::Stop,
+            usage: Usage { input: 1000, cached_input: 400, output: 50, reasoning: 20 },
+            cost: Usd::from_nanos(1_234_567),
+            provider: "openai".into(),
+            model: "scripted".into(),
+            latency: Duration::from_micros(1_234_567),
+            recorded: false,
+        },
+    }
+}
+
+async fn contract(ground: &dyn Ground) {
+    let (journal, mut caller) = (ground.journal(), ground.caller());
+    let first = record(&caller, "a", "{\"summary\": \"日本語 and \\u0000 as text, \u{1F600}\"}");
+    assert_eq!(journal.find(&first.key).await.unwrap(), None);
+    assert_eq!(journal.spent(caller.run_id).await.unwrap(), Spent::default());
+
+    journal.record(&caller, &first).await.unwrap();
+    assert_eq!(journal.find(&first.key).await.unwrap().as_ref(), Some(&first.reply));
+    let once = Spent { usd: first.reply.cost, tokens: 1050 };
+    assert_eq!(journal.spent(caller.run_id).await.unwrap(), once);
+
+    // Who did not hear the answer repeats it, and nothing changes.
+    journal.record(&caller, &first).await.unwrap();
+    // Another reply to the same call is refused, and nothing changes.
+    let other = record(&caller, "a", "another");
+    let refused = journal.record(&caller, &other).await;
+    assert!(matches!(refused, Err(JournalError::AnsweredAlready)), "{refused:?}");
+    assert_eq!(journal.find(&first.key).await.unwrap(), Some(first.reply));
+    assert_eq!(journal.spent(caller.run_id).await.unwrap(), once);
+
+    // Another question, or another call of the step, is another reply; endings survive as they are.
+    for (n, finish) in
+        [Finish::Length, Finish::ContentFilter, Finish::Refusal("no".into())].into_iter().enumerate()
+    {
+        caller.call_no = 2;
+        let mut next = record(&caller, &format!("question {n}"), "");
+        next.reply.finish = finish;
+        journal.record(&caller, &next).await.unwrap();
+        assert_eq!(journal.find(&next.key).await.unwrap(), Some(next.reply));
+    }
+
+    // A lost lease: the caller hears it, and what was paid is kept for the next one.
+    let fence = ground.lose_lease().await;
+    caller.call_no = 3;
+    let late = record(&caller, "late", "paid");
+    let told = journal.record(&caller, &late).await;
+    assert!(matches!(told, Err(JournalError::StaleFence)), "{told:?}");
+    caller.fence = fence;
+    assert_eq!(journal.find(&late.key).await.unwrap(), Some(late.reply));
+    caller.call_no = 4;
+    journal.record(&caller, &record(&caller, "next", "x")).await.unwrap();
+    let all = journal.spent(caller.run_id).await.unwrap();
+    assert_eq!(all, Spent { usd: Usd::from_nanos(6 * 1_234_567), tokens: 6 * 1050 });
+}
+
+#[tokio::test]
+async fn the_journal_in_memory_keeps_the_rules() {
+    contract(&InMemory(MemoryJournal::new(), caller(RunId::generate(), StepId::generate(), 1))).await;
+}
+
+#[tokio::test]
+async fn the_journal_on_postgres_keeps_the_rules() {
+    contract(&OnPostgres::new().await).await;
+}
+
+#[tokio::test]
+async fn of_two_answers_at_once_exactly_one_is_charged() {
+    let ground = OnPostgres::new().await;
+    let (journal, caller) = (ground.journal(), ground.caller());
+    let (one, two) = (record(&caller, "a", "one"), record(&caller, "a", "two"));
+    let done = tokio::join!(journal.record(&caller, &one), journal.record(&caller, &two));
+    let refused = [done.0, done.1].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(refused[..], [JournalError::AnsweredAlready]), "{refused:?}");
+    assert_eq!(journal.spent(caller.run_id).await.unwrap().tokens, 1050);
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_exist_has_spent_nothing_known() {
+    let ground = OnPostgres::new().await;
+    let error = ground.journal().spent(RunId::generate()).await.unwrap_err();
+    assert_eq!(error.class(), FailureClass::Input, "{error}");
+}
