@@ -111,6 +111,15 @@ impl DockerSandbox {
         container::sweep(&self.inner.engine, None, older_than).await
     }
 
+    /// Removes images of prepared dependencies that were made longer ago than `older_than` and that no container uses.
+    /// A later job that needs one prepares it again. Answers how many there were.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn remove_prepared(&self, older_than: Duration) -> Result<usize, Error> {
+        prepare::remove_prepared(&self.inner.engine, older_than).await
+    }
+
     /// Removes every container of one run at once, for a run that has ended or is taken over from a dead worker.
     /// `run` is what stood in [`crate::Labels::run`]. Answers how many there were.
     ///

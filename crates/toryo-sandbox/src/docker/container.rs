@@ -230,8 +230,7 @@ pub(crate) async fn sweep(
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let containers = engine.call("list containers", docker.list_containers(Some(options))).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let before = i64::try_from(now.saturating_sub(older_than).as_secs()).unwrap_or(i64::MAX);
+    let before = ago(older_than);
     let orphans = containers.into_iter().filter(|container| {
         // Images made from Toryo's containers hand the label down, emptied.
         let run = container.labels.as_ref().and_then(|labels| labels.get(RUN));
@@ -247,6 +246,12 @@ pub(crate) async fn sweep(
         removed += 1;
     }
     Ok(removed)
+}
+
+/// The time this long ago, in seconds since 1970, as the engine counts.
+pub(crate) fn ago(age: Duration) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.saturating_sub(age).as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The labels as an image made from a container should carry them.

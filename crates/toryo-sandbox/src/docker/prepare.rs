@@ -1,6 +1,7 @@
 //! Preparation: dependencies into an image, once per content.
 
 use super::container::{self, Container, Profile};
+use super::engine::Engine;
 use super::exec::{self, Exec, LastLine};
 use super::job::until;
 use super::{Inner, files};
@@ -8,7 +9,10 @@ use crate::capture::Capture;
 use crate::python::{self, Setup};
 use crate::{Error, Exit, Image, Labels, Limits, Preparation, Progress, WorkspaceFile, clip};
 use bollard::models::ContainerConfig;
-use bollard::query_parameters::CommitContainerOptionsBuilder;
+use bollard::query_parameters::{
+    CommitContainerOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -195,6 +199,27 @@ async fn commit(inner: &Inner, container: &Container, name: &str, labels: &Label
     inner.engine.call_within(COMMIT, "commit an image", docker.commit_container(options, config)).await?;
     tracing::info!(image = name, run = labels.run, "prepared image {name}");
     inner.engine.image(name).await
+}
+
+/// See [`super::DockerSandbox::remove_prepared`].
+pub(super) async fn remove_prepared(engine: &Engine, older_than: Duration) -> Result<usize, Error> {
+    let docker = engine.docker().await?;
+    let filters = HashMap::from([("reference", vec![REPOSITORY])]);
+    let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+    let images = engine.call("list images", docker.list_images(Some(options))).await?;
+    let before = container::ago(older_than);
+    let names = images.into_iter().filter(|image| image.created <= before).flat_map(|image| image.repo_tags);
+    let mut removed = 0;
+    for name in names.filter(|name| name.starts_with(&format!("{REPOSITORY}:"))) {
+        let options = RemoveImageOptionsBuilder::new().build();
+        match engine.call("remove an image", docker.remove_image(&name, Some(options), None)).await {
+            Ok(_) => removed += 1,
+            // Most often a container still uses it.
+            Err(Error::Engine { source, .. }) => tracing::debug!(image = name, %source, "image {name} stays"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]

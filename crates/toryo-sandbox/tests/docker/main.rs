@@ -9,4 +9,6 @@ mod faults;
 #[cfg(test)]
 mod preparation;
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod support;

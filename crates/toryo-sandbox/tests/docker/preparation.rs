@@ -1,6 +1,6 @@
 //! The base image and prepared images.
 
-use crate::support::{base, containers, docker, file, job, labels, run, shell};
+use crate::support::{base, containers, docker, file, job, labels, remove_images, run, shell};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use toryo_domain::FailureClass;
@@ -45,13 +45,20 @@ async fn setup_commands_become_an_image_once() {
     assert_eq!(containers(&preparation.labels).await, Vec::<String>::new());
 
     let changed = Preparation { setup: vec!["true".into()], ..preparation.clone() };
-    assert_ne!(prepare(&sandbox, &changed).await.expect("an image").0.id, one.id);
+    let (other, _) = prepare(&sandbox, &changed).await.expect("an image");
+    assert_ne!(other.id, one.id);
 
     let seen =
         Job { image: one, ..job(&sandbox, vec![shell("cat /opt/venv/installed; touch /opt/venv/x")]).await };
     let report = run(&sandbox, &seen).await.expect("a report");
     assert!(report.outputs[0].text.starts_with(&format!("# {}\n", preparation.labels.run)));
     assert!(report.outputs[0].text.contains("Read-only file system"));
+
+    assert_eq!(sandbox.remove_prepared(Duration::from_secs(86_400 * 365)).await.expect("a count"), 0);
+    remove_images(&[&seen.image, &other]).await;
+    let (again, installed) = prepare(&sandbox, &preparation).await.expect("an image");
+    assert!(installed, "an image that is gone was not prepared again");
+    remove_images(&[&again]).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the tests share: sandboxes on this machine's engine, jobs in one line, and what is left over.
 
 use bollard::Docker;
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveImageOptions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
@@ -79,6 +79,15 @@ pub(crate) async fn containers(labels: &Labels) -> Vec<String> {
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let found = docker.list_containers(Some(options)).await.expect("a list");
     found.into_iter().filter_map(|container| container.id).collect()
+}
+
+/// Removes images that no other test can need.
+pub(crate) async fn remove_images(images: &[&Image]) {
+    let docker =
+        Docker::connect_with_defaults().expect("a client").negotiate_version().await.expect("an engine");
+    for image in images {
+        docker.remove_image(&image.name, None::<RemoveImageOptions>, None).await.expect("no longer used");
+    }
 }
 
 /// Waits until the number of containers of these labels is as wanted.
