@@ -1,1 +1,35 @@
-//! Code search: symbols, reference graph, lexical ranking, context packs.
+//! Code search: symbols, references, lexical ranking and context packs, in memory, without server or network.
+//!
+//! An [`Index`] is built from the files of one commit ([`Index::build`]), answers issue-like texts with ranked
+//! files and symbols ([`Index::retrieve`]) and cuts the context that a Coder gets ([`Index::pack`]). Equal input
+//! gives equal output. [`IndexCache`] keeps the indexes of commits and builds each once.
+//!
+//! This crate reads no files and no Git: whoever calls it brings bytes. It knows no model and no tokenizer, and
+//! holds no text: a pack asks its caller for the files it cuts.
+
+mod build;
+mod cache;
+mod connect;
+#[cfg(test)]
+mod fixture;
+mod graph;
+mod imports;
+mod index;
+mod kind;
+mod lexical;
+mod mentions;
+mod pack;
+mod query;
+mod retrieve;
+mod scoring;
+mod terms;
+pub mod tokens;
+mod vocabulary;
+
+pub use build::{BuildOptions, PastCommit};
+pub use cache::IndexCache;
+pub use index::{Index, IndexedFile, IndexedSymbol, Statistics, TestLink};
+pub use kind::{FileKind, LARGEST_FILE_BYTES, SkipReason, Skipped};
+pub use pack::{ContextPack, FILES_RANGE, Omitted, PackRequest, PackedFile, Section};
+pub use retrieve::{FileHit, Hits, RetrieveOptions, SymbolHit};
+pub use scoring::Weights;

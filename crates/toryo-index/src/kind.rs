@@ -1,0 +1,237 @@
+//! Which files are indexed, and what kind each is.
+//!
+//! What cannot be source that people edit is passed over with a note. What merely looks copied or generated is
+//! kept, flagged and weighted down: a folder `vendor` may be about vendors.
+
+use serde::Serialize;
+use toryo_domain::RepoPath;
+
+/// Largest file that is indexed, in bytes. Hand-written files beyond it are not known to us; data files are.
+pub const LARGEST_FILE_BYTES: usize = 1024 * 1024;
+
+/// What a file is for; it decides its weight in a ranking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// Code that is run.
+    Code,
+    /// Tests, their fixtures and helpers.
+    Test,
+    /// Examples, benchmarks and scripts beside the product.
+    Example,
+    /// Prose.
+    Documentation,
+    /// Configuration, data and anything else that is text.
+    Other,
+    /// Written by a program, by its own header.
+    Generated,
+    /// Copied from another project, by its folder.
+    Vendored,
+}
+
+/// A file that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Which.
+    pub path: RepoPath,
+    /// Why.
+    pub why: SkipReason,
+}
+
+/// Why a file was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Holds null bytes or is not text in a known encoding.
+    Binary,
+    /// Over the size limit.
+    Huge,
+    /// Lines too long to be written by hand.
+    Minified,
+    /// A lock file or another file that only programs write.
+    Generated,
+    /// In a folder of installed packages.
+    Vendored,
+    /// More files than the options allow.
+    TooMany,
+}
+
+impl SkipReason {
+    /// The reason in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Huge => "too large",
+            Self::Minified => "minified",
+            Self::Generated => "generated",
+            Self::Vendored => "installed packages",
+            Self::TooMany => "over the limit of files",
+        }
+    }
+}
+
+/// Folders that package managers fill; nobody edits what lies there.
+const INSTALLED: &[&str] =
+    &["node_modules", "bower_components", "site-packages", "dist-packages", ".venv", ".tox", "__pycache__"];
+/// Folders in which projects keep copies of others.
+const COPIED: &[&str] =
+    &["vendor", "vendored", "_vendor", "_vendored", "third_party", "third-party", "thirdparty", "extern"];
+const TEST_FOLDERS: &[&str] =
+    &["test", "tests", "testing", "__tests__", "spec", "specs", "testdata", "fixtures"];
+const EXAMPLE_FOLDERS: &[&str] = &[
+    "example",
+    "examples",
+    "demo",
+    "demos",
+    "benchmark",
+    "benchmarks",
+    "bench",
+    "samples",
+    "tutorial",
+    "extras",
+];
+const LOCK_FILES: &[&str] = &[
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "Cargo.lock",
+    "poetry.lock",
+    "uv.lock",
+    "Pipfile.lock",
+    "go.sum",
+    "composer.lock",
+    "Gemfile.lock",
+    "pdm.lock",
+];
+const PROSE: &[&str] = &["md", "rst", "txt", "adoc", "markdown", "po", "pot", "tex"];
+const CODE: &[&str] = &[
+    "py", "pyi", "pyx", "pxd", "rs", "go", "java", "kt", "js", "jsx", "mjs", "cjs", "ts", "tsx", "c", "h",
+    "cc", "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "sql", "vue", "svelte", "lua", "ex",
+    "exs", "erl", "hs", "ml", "r", "pl", "dart", "zig", "m", "mm", "jl",
+];
+
+/// The text of a file that can be indexed, or why it is passed over. Latin-1 files count as text.
+pub(crate) fn text_of(path: &RepoPath, bytes: Vec<u8>, largest: usize) -> Result<String, SkipReason> {
+    if path.as_str().split('/').any(|part| INSTALLED.contains(&part)) {
+        return Err(SkipReason::Vendored);
+    }
+    let name = path.file_name();
+    if LOCK_FILES.contains(&name) {
+        return Err(SkipReason::Generated);
+    }
+    if bytes.len() > largest {
+        return Err(SkipReason::Huge);
+    }
+    if bytes.contains(&0) {
+        return Err(SkipReason::Binary);
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // Latin-1 maps each byte to the character of its number; binary data shows itself by control characters.
+        Err(not_utf8) => {
+            let bytes = not_utf8.into_bytes();
+            let control = bytes.iter().filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace()).count();
+            if control * 100 > bytes.len() {
+                return Err(SkipReason::Binary);
+            }
+            bytes.into_iter().map(char::from).collect()
+        }
+    };
+    if is_minified(name, &text) { Err(SkipReason::Minified) } else { Ok(text) }
+}
+
+fn is_minified(name: &str, text: &str) -> bool {
+    let lines = text.bytes().filter(|b| *b == b'\n').count() + 1;
+    let bundled = name.ends_with(".map") || name.contains(".min.") || name.ends_with(".svg");
+    bundled || (text.len() > 4096 && text.len() / lines > 400)
+}
+
+/// What kind of file it is, by its path and the first lines of its text.
+pub(crate) fn kind_of(path: &RepoPath, text: &str) -> FileKind {
+    let lower = path.as_str().to_lowercase();
+    let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let in_any = |names: &[&str]| folders.split('/').any(|folder| names.contains(&folder));
+    let extension = path.extension().unwrap_or_default().to_lowercase();
+    if in_any(COPIED) {
+        FileKind::Vendored
+    } else if is_test_name(name) || in_any(TEST_FOLDERS) {
+        FileKind::Test
+    } else if PROSE.contains(&extension.as_str()) || (in_any(&["docs", "doc"]) && extension != "py") {
+        FileKind::Documentation
+    } else if !CODE.contains(&extension.as_str()) {
+        FileKind::Other
+    } else if says_generated(text) {
+        FileKind::Generated
+    } else if in_any(EXAMPLE_FOLDERS) || in_any(&["docs", "doc"]) || name == "setup.py" {
+        FileKind::Example
+    } else {
+        FileKind::Code
+    }
+}
+
+/// Test files by the naming rules of pytest, Go, Java and JavaScript.
+fn is_test_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name);
+    stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || stem == "conftest"
+        || stem == "tests"
+        || name.contains(".test.")
+        || name.contains(".spec.")
+}
+
+/// The headers that generators are asked to write stand in the first lines.
+fn says_generated(text: &str) -> bool {
+    text.lines().take(5).any(|line| {
+        let line = line.to_lowercase();
+        (line.contains("generated by") || line.contains("@generated") || line.contains("autogenerated"))
+            && (line.contains("do not edit") || line.contains("@generated") || line.contains("automatically"))
+            || line.contains("code generated") && line.contains("do not edit")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RepoPath {
+        text.parse().expect("a plain path")
+    }
+
+    #[test]
+    fn kinds_follow_names_and_headers() {
+        for (name, text, kind) in [
+            ("src/app/http.py", "", FileKind::Code),
+            ("tests/app/http.py", "", FileKind::Test),
+            ("src/test_http.py", "", FileKind::Test),
+            ("web/list.spec.ts", "", FileKind::Test),
+            ("src/app/latest.py", "", FileKind::Code),
+            ("docs/usage.rst", "", FileKind::Documentation),
+            ("docs/conf.py", "", FileKind::Example),
+            ("pyproject.toml", "", FileKind::Other),
+            ("src/_vendor/six.py", "", FileKind::Vendored),
+            ("src/proto_pb2.py", "# Code generated by protoc. DO NOT EDIT.\n", FileKind::Generated),
+        ] {
+            assert_eq!(kind_of(&path(name), text), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_edits_is_passed_over() {
+        let long = "x".repeat(5000).into_bytes();
+        for (name, bytes, why) in [
+            ("logo.png", vec![0x89, 0, 1], SkipReason::Binary),
+            ("junk", vec![0xff, 0x01, 0x02, 0x03], SkipReason::Binary),
+            ("data.csv", vec![b'a'; 200], SkipReason::Huge),
+            ("poetry.lock", vec![], SkipReason::Generated),
+            ("web/node_modules/a/index.js", vec![], SkipReason::Vendored),
+            ("app.min.js", b"a".to_vec(), SkipReason::Minified),
+        ] {
+            assert_eq!(text_of(&path(name), bytes, 100), Err(why), "{name}");
+        }
+        assert_eq!(text_of(&path("bundle.js"), long, 10_000), Err(SkipReason::Minified));
+        assert_eq!(text_of(&path("a.py"), vec![b'#', 0xe9, b'\n'], 100), Ok("#é\n".into()));
+    }
+}

@@ -1,0 +1,367 @@
+//! Ranking files and symbols for an issue-like text.
+
+use crate::index::{Index, IndexedSymbol};
+use crate::kind::FileKind;
+use crate::lexical::field;
+use crate::mentions::Mentions;
+use crate::query::Query;
+use crate::scoring::{Lexical, Weights, to_one};
+use serde::Serialize;
+use std::ops::Range;
+use toryo_code::SymbolKind;
+use toryo_domain::RepoPath;
+
+/// Most words named as a reason.
+const WORDS_SHOWN: usize = 5;
+/// Share of the best rank from which it is named as a reason.
+const RANK_SHOWN: f64 = 0.2;
+
+/// How a query is answered.
+#[derive(Debug, Clone)]
+pub struct RetrieveOptions {
+    /// Most files and most symbols given back.
+    pub k: usize,
+    /// How the signals are weighed.
+    pub weights: Weights,
+}
+
+impl Default for RetrieveOptions {
+    fn default() -> Self {
+        Self { k: 20, weights: Weights::default() }
+    }
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Hits {
+    /// Files, best first.
+    pub files: Vec<FileHit>,
+    /// Symbols, best first.
+    pub symbols: Vec<SymbolHit>,
+}
+
+/// A file that fits a query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileHit {
+    /// Which.
+    pub path: RepoPath,
+    /// What it is for.
+    pub kind: FileKind,
+    /// How well it fits; comparable within one answer only.
+    pub score: f64,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// A symbol that fits a query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SymbolHit {
+    /// Its file.
+    pub path: RepoPath,
+    /// Dotted path within the file.
+    pub symbol: String,
+    /// First line, from 1.
+    pub first_line: u32,
+    /// Last line, inclusive.
+    pub last_line: u32,
+    /// How well it fits; comparable within one answer only.
+    pub score: f64,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// Everything a query gave, before it is cut to an answer.
+struct Ranking<'a> {
+    index: &'a Index,
+    weights: &'a Weights,
+    query: Query,
+    mentions: Mentions,
+    lexical: Lexical,
+    unit_rank: Vec<f64>,
+    file_rank: Vec<f64>,
+}
+
+impl Index {
+    /// Files and symbols that fit a text such as an issue, best first; ties by path and line. A text without a
+    /// word that occurs gives no hits. Tests, prose, generated and copied files are kept, with less weight.
+    #[must_use]
+    pub fn retrieve(&self, query: &str, options: &RetrieveOptions) -> Hits {
+        let ranking = Ranking::new(self, query, &options.weights);
+        let files = ranking.files();
+        let mut hits = Hits::default();
+        for (symbol, score) in best(ranking.symbols(&files), options.k) {
+            let entry = &self.symbols[symbol];
+            hits.symbols.push(SymbolHit {
+                path: self.path_of(entry).clone(),
+                symbol: entry.path.to_string(),
+                first_line: entry.first_line,
+                last_line: entry.last_line,
+                score,
+                reasons: ranking.why_symbol(symbol),
+            });
+        }
+        for (file, score) in best(files, options.k) {
+            let entry = &self.files[file];
+            let reasons = ranking.why_file(file);
+            hits.files.push(FileHit { path: entry.path.clone(), kind: entry.kind, score, reasons });
+        }
+        hits
+    }
+}
+
+impl<'a> Ranking<'a> {
+    fn new(index: &'a Index, query: &str, weights: &'a Weights) -> Self {
+        let query = Query::parse(query);
+        let mentions = Mentions::find(index, &query);
+        let lexical = Lexical::score(index, &query, weights);
+        let mut ranking = Self {
+            index,
+            weights,
+            query,
+            mentions,
+            lexical,
+            unit_rank: vec![0.0; index.units.len()],
+            file_rank: vec![0.0; index.files.len()],
+        };
+        ranking.spread();
+        ranking
+    }
+
+    /// Lets rank flow from the best units, tests among them (they lead to what they test), and from mentions.
+    fn spread(&mut self) {
+        let units = self.lexical.units.iter().copied().enumerate().filter(|(_, score)| *score > 0.0);
+        let mut seeds: Vec<(u32, f64)> = best(units.collect(), self.weights.seeds)
+            .into_iter()
+            .map(|(unit, score)| (unit as u32, score))
+            .collect();
+        let mentioned = self.mentions.symbols.iter();
+        seeds.extend(
+            mentioned.map(|(symbol, mention)| (self.index.symbols[*symbol as usize].unit, mention.score)),
+        );
+        seeds.sort_by_key(|(unit, _)| *unit);
+        let mut ranks: Vec<(u32, f64)> = self.index.references.rank(&seeds).into_iter().collect();
+        ranks.sort_unstable_by_key(|(unit, _)| *unit);
+        for (unit, rank) in ranks {
+            self.unit_rank[unit as usize] = rank;
+            self.file_rank[self.index.units[unit as usize].file as usize] += rank;
+        }
+        to_one(&mut self.unit_rank);
+        to_one(&mut self.file_rank);
+    }
+
+    fn files(&self) -> Vec<(usize, f64)> {
+        let mut best_unit = vec![0.0_f64; self.index.files.len()];
+        for (unit, score) in self.index.units.iter().zip(&self.lexical.units) {
+            let best = &mut best_unit[unit.file as usize];
+            *best = best.max(*score);
+        }
+        let score = |(at, best): (usize, f64)| {
+            let mention = self.mentions.files.get(&(at as u32)).map_or(0.0, |mention| mention.score);
+            let sum = self.lexical.files[at]
+                + self.weights.symbol_in_file * best
+                + self.weights.file_mention * mention
+                + self.weights.file_rank * self.file_rank[at]
+                + self.weights.history * self.lexical.history[at];
+            (at, sum * weight_of(self.index.files[at].kind))
+        };
+        best_unit.into_iter().enumerate().map(score).collect()
+    }
+
+    /// `files` are the scores of all files, in the index' order.
+    fn symbols(&self, files: &[(usize, f64)]) -> Vec<(usize, f64)> {
+        let top = files.iter().map(|(_, score)| *score).fold(f64::MIN_POSITIVE, f64::max);
+        let score = |(at, symbol): (usize, &IndexedSymbol)| {
+            let unit = symbol.unit as usize;
+            let mention = self.mentions.symbols.get(&(at as u32)).map_or(0.0, |mention| mention.score);
+            let own = symbol
+                .own_unit
+                .map_or(0.0, |_| self.lexical.units[unit] + self.weights.rank * self.unit_rank[unit])
+                + self.weights.mention * mention;
+            if own <= 0.0 {
+                return (at, 0.0);
+            }
+            let outer = self.index.units[unit].outer.map_or(0.0, |outer| self.lexical.outer[outer as usize]);
+            let around = self.weights.class_in_symbol * outer
+                + self.weights.file_in_symbol * files[symbol.file as usize].1 / top;
+            let kind = match symbol.kind {
+                SymbolKind::Class | SymbolKind::Variable => self.weights.class,
+                SymbolKind::Function | SymbolKind::Method => 1.0,
+            };
+            (at, (own + around) * kind * weight_of(self.index.files[symbol.file as usize].kind))
+        };
+        let mut scores: Vec<(usize, f64)> = self.index.symbols.iter().enumerate().map(score).collect();
+        self.lift_first_of_equals(&mut scores);
+        scores
+    }
+
+    /// A getter and its setter are one name to people: the first of equals stands where the best of them stands.
+    fn lift_first_of_equals(&self, scores: &mut [(usize, f64)]) {
+        for at in 0..scores.len() {
+            let symbol = &self.index.symbols[at];
+            let Some(plain) = symbol.path.strip_suffix(']').and_then(|path| path.rsplit_once('[')) else {
+                continue;
+            };
+            let before = self.index.files[symbol.file as usize].symbols.start as usize..at;
+            let first = before.rev().find(|other| *self.index.symbols[*other].path == *plain.0);
+            if let Some(first) = first {
+                scores[first].1 = scores[first].1.max(scores[at].1);
+            }
+        }
+    }
+
+    fn why_symbol(&self, symbol: usize) -> Vec<String> {
+        let entry = &self.index.symbols[symbol];
+        let mention = self.mentions.symbols.get(&(symbol as u32));
+        let mut reasons = mention.map_or_else(Vec::new, |mention| mention.reasons.clone());
+        if let Some(unit) = entry.own_unit {
+            reasons.extend(self.why_terms(unit..unit + 1));
+            if self.unit_rank[unit as usize] >= RANK_SHOWN {
+                reasons.push("close to what fits, by references".to_owned());
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push("near what fits".to_owned());
+        }
+        reasons
+    }
+
+    fn why_file(&self, file: usize) -> Vec<String> {
+        let entry = &self.index.files[file];
+        let mention = self.mentions.files.get(&(file as u32));
+        let mut reasons = mention.map_or_else(Vec::new, |mention| mention.reasons.clone());
+        reasons.extend(self.why_terms(entry.units.clone()));
+        if self.file_rank[file] >= RANK_SHOWN {
+            reasons.push("close to what fits, by references".to_owned());
+        }
+        if self.lexical.history[file] >= RANK_SHOWN {
+            reasons.push("past commits with such words changed it".to_owned());
+        }
+        if reasons.is_empty() {
+            reasons.push("near what fits".to_owned());
+        }
+        reasons
+    }
+
+    /// The rarest terms of the query that these units hold.
+    fn why_terms(&self, units: Range<u32>) -> Option<String> {
+        let mut held: Vec<(f64, &str)> = Vec::new();
+        for (term, weight) in &self.query.terms {
+            let postings = self.index.lexical.postings(term);
+            let from = postings.partition_point(|posting| posting.unit < units.start);
+            let own = postings[from..].iter().take_while(|posting| posting.unit < units.end);
+            if own.into_iter().any(|posting| posting.count > 0 || posting.fields != field::TEXT) {
+                held.push((weight / (postings.len() as f64 + 1.0).ln_1p(), term));
+            }
+        }
+        held.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        let mut shown: Vec<&str> = Vec::new();
+        for (_, term) in held {
+            let written = self.query.written.get(term).map_or(term, String::as_str);
+            if shown.len() < WORDS_SHOWN && !shown.contains(&written) {
+                shown.push(written);
+            }
+        }
+        (!shown.is_empty()).then(|| format!("words {}", shown.join(", ")))
+    }
+}
+
+/// The `k` best with a score above 0, best first; of equals the lower number, which is the lower path.
+fn best(mut scores: Vec<(usize, f64)>, k: usize) -> Vec<(usize, f64)> {
+    scores.retain(|(_, score)| *score > 0.0);
+    scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    scores.truncate(k);
+    scores
+}
+
+/// What a file counts by its kind in a ranking of code to change.
+const fn weight_of(kind: FileKind) -> f64 {
+    match kind {
+        FileKind::Code => 1.0,
+        FileKind::Example => 0.5,
+        FileKind::Generated | FileKind::Vendored => 0.4,
+        FileKind::Test | FileKind::Documentation | FileKind::Other => 0.3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{SHOP, files, index, index_with};
+    use crate::{BuildOptions, Index};
+    use proptest::prelude::*;
+
+    fn first(index: &Index, query: &str) -> (String, String) {
+        let hits = index.retrieve(query, &RetrieveOptions::default());
+        let file = hits.files.first().map(|hit| hit.path.to_string()).unwrap_or_default();
+        (file, hits.symbols.first().map(|hit| hit.symbol.clone()).unwrap_or_default())
+    }
+
+    #[test]
+    fn prose_a_name_a_frame_and_an_error_text_lead_to_the_place() {
+        let index = index(SHOP);
+        let place = ("src/shop/prices.py".to_owned(), "Cart.apply_discount".to_owned());
+        for query in [
+            "Discounts are applied to the cart twice",
+            "`apply_discount` is wrong",
+            "Traceback:\n  File \"/home/me/shop/prices.py\", line 19, in apply_discount\n",
+            "it says ValueError: a discount may not exceed the price",
+        ] {
+            assert_eq!(first(&index, query), place, "{query}");
+        }
+        let rounded = first(&index, "amounts of half a cent are rounded downwards");
+        assert_eq!(rounded, ("src/shop/money.py".to_owned(), "round_half_up".to_owned()));
+    }
+
+    #[test]
+    fn each_hit_says_why() {
+        let hits = index(SHOP).retrieve("apply_discount lowers the price", &RetrieveOptions::default());
+        let files = hits.files.iter().map(|hit| format!("{}: {}", hit.path, hit.reasons.join("; ")));
+        let symbols = hits.symbols.iter().map(|hit| format!("{}: {}", hit.symbol, hit.reasons.join("; ")));
+        insta::assert_snapshot!(files.chain(symbols).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_getter_stands_where_its_setter_stands() {
+        let hits = index(SHOP).retrieve("size setter value", &RetrieveOptions::default());
+        let symbols: Vec<&str> = hits.symbols.iter().map(|hit| hit.symbol.as_str()).take(2).collect();
+        assert_eq!(symbols, ["Cart.size", "Cart.size[2]"]);
+    }
+
+    #[test]
+    fn past_commits_help_where_the_code_has_other_words() {
+        let text = "//- a.py\ndef f(): pass\n//- b.py\ndef g(): pass\n";
+        assert_eq!(index(text).retrieve("invoices", &RetrieveOptions::default()), Hits::default());
+        let with_history = index_with(text, &[("fix invoices", "b.py")]);
+        assert_eq!(first(&with_history, "wrong invoices").0, "b.py");
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_has_one_answer(query in "\\PC{0,120}") {
+            let index = index(SHOP);
+            let hits = index.retrieve(&query, &RetrieveOptions::default());
+            prop_assert!(hits.files.windows(2).all(|pair| pair[0].score >= pair[1].score));
+            prop_assert_eq!(hits, index.retrieve(&query, &RetrieveOptions::default()));
+        }
+
+        #[test]
+        fn any_bytes_are_indexed(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "[ -~\n]{0,300}") {
+            let given = [("a.py", bytes.clone()), ("b/c.py", text.into_bytes()), ("d.rs", bytes)];
+            let given = given.into_iter().map(|(path, bytes)| (path.parse().expect("a path"), bytes));
+            let index = Index::build(given, &BuildOptions::default());
+            prop_assert_eq!(index.files().len() + index.skipped().len(), 3);
+            let hits = index.retrieve("def class a b c", &RetrieveOptions::default());
+            prop_assert!(hits.files.len() <= 3);
+        }
+
+        #[test]
+        fn the_order_of_the_files_does_not_matter(seed in 0_usize..5) {
+            let mut given: Vec<_> = files(SHOP).into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+            given.rotate_left(seed);
+            let turned = Index::build(given.into_iter(), &BuildOptions::default());
+            let query = "discount of a cart's total";
+            let options = RetrieveOptions::default();
+            prop_assert_eq!(turned.retrieve(query, &options), index(SHOP).retrieve(query, &options));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Lexical scores: how well units, classes, files and their history fit the terms of a query (BM25).
+
+use crate::index::Index;
+use crate::lexical::{Posting, field};
+use crate::query::Query;
+
+/// How the signals of a ranking are weighed. The defaults were tuned by hand on bug-fix commits of four public
+/// Python projects; leaving one project out at a time changes the figures little, and so does halving or doubling
+/// any single weight.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    /// BM25: how soon repetition stops to count, for symbols.
+    pub k1: f64,
+    /// BM25: how much long symbols are held back (0 to 1).
+    pub b: f64,
+    /// BM25: the same for files and classes.
+    pub file_k1: f64,
+    /// BM25: the same for files and classes.
+    pub file_b: f64,
+    /// Occurrences that a term in a symbol's own name is worth.
+    pub name: f64,
+    /// Occurrences that a term in an outer symbol's name is worth.
+    pub parent: f64,
+    /// Occurrences that a term in the path is worth to a symbol.
+    pub path: f64,
+    /// Occurrences that a term in the path is worth to a file.
+    pub file_path: f64,
+    /// What the best symbol of a file adds to it.
+    pub symbol_in_file: f64,
+    /// What the file adds to its symbols.
+    pub file_in_symbol: f64,
+    /// What the outermost class adds to its methods.
+    pub class_in_symbol: f64,
+    /// What a mention adds to a symbol.
+    pub mention: f64,
+    /// What a mention adds to a file.
+    pub file_mention: f64,
+    /// What being referred to, from what fits, adds to a symbol.
+    pub rank: f64,
+    /// The same for a file.
+    pub file_rank: f64,
+    /// What subjects of past commits add to a file.
+    pub history: f64,
+    /// What a class or variable itself counts beside a function, where it is not mentioned.
+    pub class: f64,
+    /// From how many of the best units ranks spread.
+    pub seeds: usize,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            k1: 1.2,
+            b: 0.6,
+            file_k1: 1.2,
+            file_b: 0.6,
+            name: 4.0,
+            parent: 1.5,
+            path: 0.5,
+            file_path: 4.0,
+            symbol_in_file: 0.5,
+            file_in_symbol: 0.5,
+            class_in_symbol: 0.2,
+            mention: 0.5,
+            file_mention: 0.25,
+            rank: 0.35,
+            file_rank: 0.2,
+            history: 0.1,
+            class: 0.3,
+            seeds: 20,
+        }
+    }
+}
+
+/// Scores by number, each list with 1 at its best.
+#[derive(Debug)]
+pub(crate) struct Lexical {
+    pub(crate) units: Vec<f64>,
+    pub(crate) files: Vec<f64>,
+    pub(crate) history: Vec<f64>,
+    /// By symbol, for symbols that are not inside another.
+    pub(crate) outer: Vec<f64>,
+}
+
+/// A BM25 field: document count, lengths and their mean.
+struct Collection {
+    lengths: Vec<f64>,
+    mean: f64,
+    count: f64,
+    k1: f64,
+    b: f64,
+}
+
+impl Collection {
+    fn new(lengths: Vec<f64>, k1: f64, b: f64) -> Self {
+        let count = lengths.iter().filter(|length| **length > 0.0).count().max(1) as f64;
+        let mean = (lengths.iter().sum::<f64>() / count).max(1.0);
+        Self { lengths, mean, count, k1, b }
+    }
+
+    /// How rare a term is that `holders` documents hold.
+    fn rarity(&self, holders: usize) -> f64 {
+        let holders = holders as f64;
+        (1.0 + ((self.count - holders).max(0.0) + 0.5) / (holders + 0.5)).ln()
+    }
+
+    fn saturated(&self, document: u32, count: f64) -> f64 {
+        let norm = self.k1 * (1.0 - self.b + self.b * self.lengths[document as usize] / self.mean);
+        count * (self.k1 + 1.0) / (count + norm)
+    }
+}
+
+impl Lexical {
+    pub(crate) fn score(index: &Index, query: &Query, weights: &Weights) -> Self {
+        let (units, files, outer) = collections(index, weights);
+        let mut scores = Self {
+            units: vec![0.0; index.units.len()],
+            files: vec![0.0; index.files.len()],
+            history: vec![0.0; index.files.len()],
+            outer: vec![0.0; index.symbols.len()],
+        };
+        for (term, weight) in &query.terms {
+            let postings = index.lexical.postings(term);
+            let rarity = weight * units.rarity(postings.len());
+            for posting in postings {
+                let count = count_in_unit(posting, weights);
+                scores.units[posting.unit as usize] += rarity * units.saturated(posting.unit, count);
+            }
+            // Units are ascending, so those of one file, and within it of one outer symbol, stand together.
+            let by_file = sums(postings, |posting| Some(index.units[posting.unit as usize].file));
+            let rarity = weight * files.rarity(by_file.len());
+            for (file, count, fields) in by_file {
+                let count = count + if fields & field::PATH == 0 { 0.0 } else { weights.file_path };
+                scores.files[file as usize] += rarity * files.saturated(file, count);
+            }
+            for (symbol, count, fields) in sums(postings, |posting| index.units[posting.unit as usize].outer)
+            {
+                let count = count + if fields & field::NAME == 0 { 0.0 } else { weights.name };
+                scores.outer[symbol as usize] += rarity * outer.saturated(symbol, count);
+            }
+            let past = index.history.get(term.as_str()).map_or(&[][..], Vec::as_slice);
+            let rarity = weight * files.rarity(past.len());
+            for (file, share) in past {
+                let share = f64::from(*share);
+                scores.history[*file as usize] += rarity * share / (share + 1.0);
+            }
+        }
+        for list in [&mut scores.units, &mut scores.files, &mut scores.history, &mut scores.outer] {
+            to_one(list);
+        }
+        scores
+    }
+}
+
+fn collections(index: &Index, weights: &Weights) -> (Collection, Collection, Collection) {
+    let lengths: Vec<f64> = index.lexical.lengths.iter().map(|length| f64::from(*length)).collect();
+    let mut by_file = vec![0.0; index.files.len()];
+    let mut by_outer = vec![0.0; index.symbols.len()];
+    for (unit, length) in index.units.iter().zip(&lengths) {
+        by_file[unit.file as usize] += length;
+        if let Some(outer) = unit.outer {
+            by_outer[outer as usize] += length;
+        }
+    }
+    (
+        Collection::new(lengths, weights.k1, weights.b),
+        Collection::new(by_file, weights.file_k1, weights.file_b),
+        Collection::new(by_outer, weights.file_k1, weights.file_b),
+    )
+}
+
+/// Adds up postings that belong together and stand together.
+fn sums(postings: &[Posting], of: impl Fn(&Posting) -> Option<u32>) -> Vec<(u32, f64, u8)> {
+    let mut sums: Vec<(u32, f64, u8)> = Vec::new();
+    for posting in postings {
+        let Some(whole) = of(posting) else { continue };
+        match sums.last_mut() {
+            Some(last) if last.0 == whole => {
+                last.1 += f64::from(posting.count);
+                last.2 |= posting.fields;
+            }
+            _ => sums.push((whole, f64::from(posting.count), posting.fields)),
+        }
+    }
+    sums
+}
+
+fn count_in_unit(posting: &Posting, weights: &Weights) -> f64 {
+    let roles = [(field::NAME, weights.name), (field::PARENT, weights.parent), (field::PATH, weights.path)];
+    let from_roles =
+        roles.iter().filter(|(bit, _)| posting.fields & bit != 0).map(|(_, weight)| weight).sum::<f64>();
+    f64::from(posting.count) + from_roles
+}
+
+/// Divides by the greatest, so that lists can be added.
+pub(crate) fn to_one(list: &mut [f64]) {
+    let top = list.iter().copied().fold(0.0, f64::max);
+    if top > 0.0 {
+        list.iter_mut().for_each(|score| *score /= top);
+    }
+}
