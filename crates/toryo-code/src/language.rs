@@ -8,6 +8,7 @@
 mod python;
 
 use crate::outline::Import;
+use crate::syntax::Fault;
 use std::sync::OnceLock;
 use toryo_domain::RepoPath;
 use tree_sitter::{Node, Query};
@@ -35,7 +36,7 @@ pub(crate) struct Language {
     /// What the parser should read instead of the text; of the same length in bytes.
     pub(crate) prepare: fn(&str) -> Option<String>,
     /// Faults of a parsed text that the grammar lets pass, as byte offsets with a word for each.
-    pub(crate) faults: fn(Node<'_>, &str) -> Vec<(usize, &'static str)>,
+    pub(crate) faults: fn(Node<'_>, &str) -> Vec<Fault>,
 }
 
 /// Every language, in the order in which they are asked.

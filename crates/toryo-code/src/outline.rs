@@ -1,7 +1,7 @@
 //! What a file defines, imports and uses.
 
 use crate::language::{self, Language};
-use crate::syntax;
+use crate::syntax::{self, Walk};
 use crate::text::{Lines, Span};
 use std::collections::{HashMap, HashSet};
 use streaming_iterator::StreamingIterator;
@@ -103,7 +103,7 @@ struct Found<'tree> {
 
 /// The outline of a parsed text.
 pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outline {
-    let Some(query) = language.query() else { return Outline::default() };
+    let Some(query) = language.query().filter(|_| !is_junk(tree)) else { return Outline::default() };
     let lines = Lines::of(text.as_bytes());
     let mut outline = Outline::default();
     let mut found: Vec<Found<'_>> = Vec::new();
@@ -155,6 +155,23 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
     outline.references = uses.iter().map(reference).collect();
     outline.symbols = Placing { language, text, lines: &lines, outer_starts: &outer_starts }.symbols(&found);
     outline
+}
+
+/// Whether so much of a text makes no sense that queries, whose work grows with the square of an error's
+/// length, would take seconds.
+fn is_junk(tree: &Tree) -> bool {
+    let mut pieces = 0;
+    syntax::walk(tree.root_node(), |node, _| {
+        if node.is_error() {
+            pieces += node.child_count() as usize;
+        }
+        match node.has_error() {
+            _ if pieces > syntax::MOST_JUNK => Walk::Stop,
+            true => Walk::On,
+            false => Walk::Skip,
+        }
+    });
+    pieces > syntax::MOST_JUNK
 }
 
 /// Turns what queries found into symbols with paths and spans.
@@ -352,7 +369,7 @@ mod tests {
             Some("Function g 4-5: def g()")
         );
         for opening in ["(", "[", "{", "x(", "f(lambda:", "not ", "a.b(c)["] {
-            let deep = outline(&path("a.py"), &opening.repeat(10_000));
+            let deep = outline(&path("a.py"), &opening.repeat(100_000));
             assert!(deep.symbols.is_empty());
         }
     }

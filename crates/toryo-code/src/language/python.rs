@@ -1,5 +1,7 @@
 //! Python: docstrings, imports, and what its grammar does not refuse.
 
+mod faults;
+
 use super::Language;
 use crate::outline::Import;
 use std::sync::OnceLock;
@@ -17,7 +19,7 @@ pub(super) static PYTHON: Language = Language {
     doc_line,
     imports,
     prepare,
-    faults,
+    faults: faults::faults,
 };
 
 /// The docstring of a body: its first statement, if that is a plain string.
@@ -78,8 +80,4 @@ fn prepare(text: &str) -> Option<String> {
         at_start = c == '\n' || at_start && matches!(c, ' ' | '\t' | '\x0c' | '\r');
     }
     Some(prepared)
-}
-
-fn faults(_root: Node<'_>, _text: &str) -> Vec<(usize, &'static str)> {
-    Vec::new()
 }
