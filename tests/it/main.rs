@@ -1,4 +1,9 @@
 //! Integration tests: real Postgres, real NATS, real Docker, real Git; doubles only for model providers.
 
+mod bad_input;
 mod engine;
+mod faults;
+mod harness;
+mod run_path;
+mod runs;
 mod scripted;

@@ -71,6 +71,20 @@ impl Bus {
             .map_err(Error::unavailable)
     }
 
+    /// Waits at most `patience` until the server answers: a client that was just made is still connecting.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ready(&self, patience: Duration) -> Result<(), Error> {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            match self.ping().await {
+                Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
+                answer => return answer,
+            }
+        }
+    }
+
     /// Announces that a step may be claimed. `dedup_id` is that of step and attempt: a second announcement of
     /// the same is dropped by the server.
     ///

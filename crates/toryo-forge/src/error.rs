@@ -129,6 +129,14 @@ pub enum Error {
     /// Name or address of an author that Git cannot store.
     #[error("an author needs a name and an address")]
     BadIdentity,
+    /// No commit of that name.
+    #[error("{repo} has no revision `{rev}`")]
+    UnknownRevision {
+        /// Where.
+        repo: String,
+        /// What was asked for, cut after 200 characters.
+        rev: String,
+    },
     /// Another process works on the same mirror or branch.
     #[error("{what} is locked by another process")]
     Locked {
@@ -195,6 +203,7 @@ impl Error {
             | Self::BadBranch { .. }
             | Self::BadIdentity
             | Self::UnknownCommit { .. }
+            | Self::UnknownRevision { .. }
             | Self::TooLarge { .. } => FailureClass::Input,
             Self::NotAFile { .. } | Self::NothingToCommit => FailureClass::InvalidOutput,
             Self::BranchTaken { .. } | Self::BranchCheckedOut { .. } => FailureClass::Policy,

@@ -4,6 +4,7 @@
 //! used from many tasks at once. Objects are only ever added.
 
 pub(crate) mod command;
+pub mod discover;
 pub(crate) mod lock;
 mod read;
 pub(crate) mod transfer;

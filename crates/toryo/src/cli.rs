@@ -1,0 +1,257 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use toryo_domain::{Approval, Priority, RunId, RunStatus};
+
+/// Toryo turns an issue into a tested, reviewed pull request.
+///
+/// `toryo up` starts everything on this machine. Then `toryo run --repo PATH --goal TEXT --watch` gives it work.
+#[derive(Debug, Parser)]
+#[command(name = "toryo", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// Settings file; by default `toryo.toml` in the current folder, where there is one
+    #[arg(long, global = true, value_name = "FILE", env = "TORYO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts everything on this machine: database, queue, API, worker, pages
+    Up(Up),
+    /// Serves API and pages; needs a database and a queue
+    Serve,
+    /// Executes steps; needs a database and a queue
+    Worker,
+    /// Applies the database's migrations
+    Migrate,
+    /// Submits a task
+    Run(Run),
+    /// Lists runs
+    Runs(Runs),
+    /// Prints the events of a run
+    Logs(Logs),
+    /// Ends a run
+    Cancel(Cancel),
+    /// Looks whether everything needed is there, and says what to do where it is not
+    Doctor,
+    /// The sandbox's base image, and commands in it
+    #[command(subcommand)]
+    Sandbox(Sandbox),
+    /// The settings
+    #[command(subcommand)]
+    Config(Config),
+    /// Edits of a working tree, without a server
+    #[command(subcommand)]
+    Edit(Edit),
+    /// Builds the code index of a repository, without a server
+    Index(Index),
+    /// Finds the files and symbols a text is about, without a server
+    Retrieve(Retrieve),
+}
+
+/// Arguments of `toryo up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where database, queue, packages, mirrors and artifacts are kept
+    #[arg(long, value_name = "DIR", env = "TORYO_DATA")]
+    pub data: Option<PathBuf>,
+    /// Address to serve on, in place of the settings' one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Does not submit the sample task, even where no model key is set and no run exists
+    #[arg(long)]
+    pub no_sample: bool,
+}
+
+/// Where the server is.
+#[derive(Debug, Args)]
+pub struct Server {
+    /// The server's address
+    #[arg(long, value_name = "URL", env = "TORYO_SERVER", default_value = "http://127.0.0.1:8080")]
+    pub server: String,
+}
+
+/// Arguments of `toryo run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub server: Server,
+    /// The repository: a path on the server's machine, or a URL
+    #[arg(long, value_name = "PATH|URL")]
+    pub repo: String,
+    /// What shall be achieved; `-` reads it from standard input
+    #[arg(long, value_name = "TEXT")]
+    pub goal: String,
+    /// The branch to start from; by default the repository's own
+    #[arg(long, value_name = "BRANCH")]
+    pub base: Option<String>,
+    /// Something that has to hold in the end; may be given several times
+    #[arg(long = "criterion", value_name = "TEXT")]
+    pub criteria: Vec<String>,
+    /// Something to respect; may be given several times
+    #[arg(long = "constraint", value_name = "TEXT")]
+    pub constraints: Vec<String>,
+    /// How urgent it is: high, normal or low
+    #[arg(long, default_value_t = Priority::Normal)]
+    pub priority: Priority,
+    /// Where a person approves: none, plan, pr or all
+    #[arg(long, default_value_t = Approval::None)]
+    pub approval: Approval,
+    /// Dollars that model calls may cost
+    #[arg(long, value_name = "DOLLARS")]
+    pub max_usd: Option<f64>,
+    /// Minutes it may take
+    #[arg(long, value_name = "MINUTES")]
+    pub max_minutes: Option<u32>,
+    /// Stays and shows the run until it ends
+    #[arg(long)]
+    pub watch: bool,
+    /// Prints the run's events as JSON lines until it ends
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `toryo runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    #[command(flatten)]
+    pub server: Server,
+    /// Only those in this status
+    #[arg(long)]
+    pub status: Option<RunStatus>,
+    /// Most runs to list
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `toryo logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    #[command(flatten)]
+    pub server: Server,
+    /// The run
+    pub run: RunId,
+    /// Stays until the run ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Prints the events as JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `toryo cancel`.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    #[command(flatten)]
+    pub server: Server,
+    /// The run
+    pub run: RunId,
+    /// Why, for those who look at it later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What `toryo sandbox` does.
+#[derive(Debug, Subcommand)]
+pub enum Sandbox {
+    /// Builds the base image: from an image registry where one can be reached, else from Debian packages
+    Build,
+    /// Runs a command in a sandbox over the files of a folder, without network; the folder is not changed
+    Exec {
+        /// The folder whose files go in
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        repo: PathBuf,
+        /// Seconds it may take
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+        timeout: u64,
+        /// Program and arguments
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+}
+
+/// What `toryo config` does.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Checks the settings and prints those in force, secrets masked
+    Check,
+}
+
+/// What `toryo edit` does.
+#[derive(Debug, Subcommand)]
+pub enum Edit {
+    /// Applies an edit set, whole or not at all; one JSON line an edit
+    Apply {
+        /// The working tree
+        #[arg(long, value_name = "PATH")]
+        repo: PathBuf,
+        /// The edit set; `-` reads standard input
+        #[arg(long, value_name = "FILE.json")]
+        edits: PathBuf,
+        /// Only says what would happen
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// Arguments of `toryo index`.
+#[derive(Debug, Args)]
+pub struct Index {
+    /// The repository
+    #[arg(long, value_name = "PATH")]
+    pub repo: PathBuf,
+    /// The revision; `HEAD` by default
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub rev: String,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `toryo retrieve`.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["query", "batch"])]
+pub struct Retrieve {
+    /// The repository
+    #[arg(long, value_name = "PATH")]
+    pub repo: PathBuf,
+    /// The revision; `HEAD` by default
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub rev: String,
+    /// The text; `-` reads it from standard input
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+    /// Lines of `{"id","rev","query"}`; answers a line each
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub batch: Option<PathBuf>,
+    /// Most files and most symbols
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub k: u32,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_is_worth_reading() {
+        insta::assert_snapshot!(Cli::command().render_long_help().to_string());
+    }
+}

@@ -1,0 +1,49 @@
+//! What each command does; one file a command.
+
+mod doctor;
+mod edit;
+mod index;
+mod retrieve;
+mod run;
+mod runs;
+mod sandbox;
+mod serve;
+mod up;
+
+use crate::cli::{self, Cli, Command};
+use crate::config::Config;
+use crate::{output, wiring};
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Carries out what was typed. Status 0 when it did what was asked, 1 when it did not; 2 is clap's, for wrong usage.
+///
+/// # Errors
+/// It was not done; the text says why.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let file = cli.config.as_deref();
+    let config = || Config::load(file);
+    match cli.command {
+        Command::Up(arguments) => up::run(config()?, &arguments).await,
+        Command::Serve => serve::run(config()?, crate::service::Duty::Serve).await,
+        Command::Worker => serve::run(config()?, crate::service::Duty::Work).await,
+        Command::Migrate => serve::migrate(&config()?).await,
+        Command::Run(arguments) => run::run(&arguments).await,
+        Command::Runs(arguments) => runs::list(&arguments).await,
+        Command::Logs(arguments) => runs::logs(&arguments).await,
+        Command::Cancel(arguments) => runs::cancel(&arguments).await,
+        Command::Doctor => doctor::run(&config()?).await,
+        Command::Sandbox(what) => sandbox::run(&config()?, what).await,
+        Command::Config(cli::Config::Check) => check(&config()?),
+        Command::Edit(cli::Edit::Apply { repo, edits, check }) => edit::apply(&repo, &edits, check),
+        Command::Index(arguments) => index::run(&arguments),
+        Command::Retrieve(arguments) => retrieve::run(&arguments),
+    }
+}
+
+fn check(config: &Config) -> Result<ExitCode> {
+    config.models.in_force()?;
+    wiring::assets(config)?;
+    output::line(toml::to_string_pretty(config)?.trim_end());
+    Ok(ExitCode::SUCCESS)
+}

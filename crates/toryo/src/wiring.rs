@@ -1,0 +1,146 @@
+//! Puts the parts together: settings in, a running service out.
+
+use crate::adapters::{indexer, manifests, pulls, readiness, repositories};
+use crate::config::{Config, LogFormat};
+use anyhow::{Context, Result, bail};
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use toryo_agents::{Assets, Tools};
+use toryo_api::app::{App, Ports};
+use toryo_blackboard::{BlobStore, Db, FolderBlobs};
+use toryo_bus::{Bus, Subjects};
+use toryo_engine::Engine;
+use toryo_forge::Local;
+use toryo_index::IndexCache;
+use toryo_models::journal::postgres::PostgresJournal;
+use toryo_models::{Gateway, Providers};
+use toryo_policy::Masker;
+use toryo_sandbox::DockerSandbox;
+
+/// Indexes of commits kept in memory at once.
+const INDEXES: usize = 8;
+
+/// Everything a command may work with.
+pub struct Parts {
+    /// Database and queue.
+    pub engine: Engine,
+    /// Artifacts and file contents.
+    pub blobs: Arc<dyn BlobStore>,
+    /// What agents use.
+    pub tools: Arc<Tools>,
+    /// The container engine.
+    pub sandbox: DockerSandbox,
+}
+
+/// Starts logging, with the settings' secrets and whatever looks like one masked.
+///
+/// # Errors
+/// The filter is not one.
+pub fn logging(config: &Config) -> Result<()> {
+    let masker = masker(config);
+    let format = match config.log.format {
+        LogFormat::Text => toryo_telemetry::Format::Text,
+        LogFormat::Json => toryo_telemetry::Format::Json,
+    };
+    let mask = Arc::new(move |line: &str| masker.mask(line).into_owned());
+    Ok(toryo_telemetry::start(format, &config.log.filter, mask)?)
+}
+
+fn masker(config: &Config) -> Masker {
+    Masker::with_known(config.secrets())
+}
+
+fn url<'a>(secret: Option<&'a SecretString>, key: &str, variable: &str) -> Result<&'a str> {
+    match secret {
+        Some(secret) => Ok(secret.expose_secret()),
+        None => bail!("no {key} is set; set {variable}, or use `toryo up`, which keeps servers of its own"),
+    }
+}
+
+/// Connects to the database.
+///
+/// # Errors
+/// None is set, or it does not answer.
+pub async fn database(config: &Config) -> Result<Db> {
+    let url = url(config.database.url.as_ref(), "database", "DATABASE_URL")?;
+    Db::connect(url, config.database.connections).await.context("cannot use the database")
+}
+
+/// Database, queue, tools.
+///
+/// # Errors
+/// Something needed does not answer, or a setting is wrong.
+pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelProvider>>) -> Result<Parts> {
+    let db = database(config).await?;
+    let nats = url(config.queue.url.as_ref(), "queue", "NATS_URL")?;
+    let bus = Bus::connect(nats, Subjects::new(&config.queue.prefix)?).await?;
+    let engine = Engine::new(db.clone(), bus, config.engine.clone());
+    let blobs: Arc<dyn BlobStore> = Arc::new(FolderBlobs::open(&config.data_dir.join("blobs"))?);
+    let sandbox = DockerSandbox::new(config.sandbox.clone(), |name| std::env::var(name).ok())?;
+    let store = Arc::new(pulls::BlackboardPulls::new(db.clone(), config.public_url()));
+    let forge = Local::new(config.data_dir.join("mirrors"), store, config.forge.clone());
+    let gateway = gateway(config, &db, replay)?;
+    let agents = toryo_agents::Config { public_url: Some(config.public_url()), ..config.agents.clone() };
+    let tools = Tools {
+        forge: Arc::new(forge),
+        sandbox: Arc::new(sandbox.clone()),
+        gateway,
+        indexes: IndexCache::new(INDEXES),
+        guardrails: config.guardrails.clone(),
+        masker: masker(config),
+        assets: assets(config)?,
+        config: agents,
+        baselines: toryo_agents::Baselines::default(),
+    };
+    Ok(Parts { engine, blobs, tools: Arc::new(tools), sandbox })
+}
+
+/// Manifests, prompts and schemas: built in, single files replaced by those of the settings' folder.
+///
+/// # Errors
+/// A file is wrong; the text says which and why.
+pub fn assets(config: &Config) -> Result<Assets> {
+    Ok(Assets::load(config.assets_dir.as_deref())?)
+}
+
+fn gateway(config: &Config, db: &Db, replay: Option<Arc<dyn toryo_models::ModelProvider>>) -> Result<Gateway> {
+    let mut providers = Providers::from_config(&config.models)?;
+    if let Some(replay) = replay {
+        providers = providers.with_replay(replay);
+    }
+    let journal = Arc::new(PostgresJournal::new(db.clone()));
+    Ok(Gateway::new(&config.models, providers, journal)?)
+}
+
+impl Parts {
+    /// The HTTP side over these parts.
+    pub fn app(&self, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) -> App {
+        let indexer = indexer::BackgroundIndexer {
+            tools: self.tools.clone(),
+            db: self.engine.db.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+            busy: Arc::default(),
+        };
+        let ports = Ports {
+            repositories: Arc::new(repositories::ForgeCheck(self.tools.forge.clone())),
+            indexer: Arc::new(indexer),
+            readiness: Arc::new(readiness::Needs { engine: self.engine.clone(), sandbox: self.sandbox.clone() }),
+            agents: manifests::manifests(&self.tools.assets).into(),
+        };
+        App::new(self.engine.clone(), self.blobs.clone(), ports, config.api.clone())
+    }
+}
+
+/// The data folder, made where it is missing.
+///
+/// # Errors
+/// It cannot be made.
+pub fn data_dir(config: &Config) -> Result<PathBuf> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+    Ok(config.data_dir.clone())
+}
