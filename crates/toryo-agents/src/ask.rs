@@ -40,7 +40,8 @@ impl<'a> Conversation<'a> {
         variables: Variables,
     ) -> Result<Self, Failure> {
         let role = ctx.step_key.kind.role();
-        let manifest = tools.assets.manifest(role).ok_or_else(|| Failure::bug(format!("no manifest of {role}")))?;
+        let manifest =
+            tools.assets.manifest(role).ok_or_else(|| Failure::bug(format!("no manifest of {role}")))?;
         let call = manifest.calls.iter().find(|call| call.prompt == prompt);
         let schema = call.and_then(|call| tools.assets.schema(&call.schema));
         let schema =
@@ -50,7 +51,7 @@ impl<'a> Conversation<'a> {
             .prompts()
             .render(prompt, schema.name(), variables)
             .map_err(|error| Failure::from_error(error.class(), &error))?;
-        let mask = |text: &str| tools.masker.mask(text);
+        let mask = |text: &str| tools.mask(text);
         let user = crate::prompt::cap(&mask(&rendered.user), manifest.limits.context_tokens as usize);
         let messages = vec![Message::system(mask(&rendered.system)), Message::user(user)];
         Ok(Self { ctx, tools, manifest, schema, messages, calls: 0, recorded: false })
@@ -109,7 +110,7 @@ impl<'a> Conversation<'a> {
 
     /// Says why the last valid reply cannot be used; the next [`ask`](Self::ask) is about it.
     pub fn object(&mut self, reason: &str) {
-        self.messages.push(Message::user(self.tools.masker.mask(reason)));
+        self.messages.push(Message::user(self.tools.mask(reason)));
     }
 
     /// Where the reply is JSON of the schema and the twin, the value; otherwise what is wrong.
@@ -138,7 +139,7 @@ impl<'a> Conversation<'a> {
             "That reply cannot be read:\n{}\n\nAnswer again with the whole JSON object of the schema `{name}` and nothing else.",
             list.join("\n")
         );
-        self.messages.push(Message::user(self.tools.masker.mask(&text)));
+        self.messages.push(Message::user(self.tools.mask(&text)));
     }
 
     fn refused(&self, words: &str) -> Failure {
@@ -168,12 +169,11 @@ impl<'a> Conversation<'a> {
             temperature: None,
         };
         let asked = self.keep("prompt", &transcript(&request.messages)).await?;
-        let reply = self.tools.gateway.complete(&caller, &request, &ctx.cancel).await.map_err(|error| Failure {
-            retry_after: error.retry_after(),
-            ..Failure::from_error(error.class(), &error)
+        let reply = self.tools.gateway.complete(&caller, &request, &ctx.cancel).await.map_err(|error| {
+            Failure { retry_after: error.retry_after(), ..Failure::from_error(error.class(), &error) }
         })?;
         self.recorded |= reply.recorded;
-        let answered = self.keep("reply", &self.tools.masker.mask(&reply.content)).await?;
+        let answered = self.keep("reply", &self.tools.mask(&reply.content)).await?;
         let data = json!({
             "call": self.calls,
             "name": self.schema.name(),

@@ -174,7 +174,8 @@ impl Assets {
                 self.manifests.get(role).ok_or_else(|| Error::wrong(&file, "there is no such file"))?;
             for call in &manifest.calls {
                 if self.prompts.get(&call.prompt).is_none() {
-                    let reason = format!("names the prompt `{}`, but there is no prompts/{0}.md", call.prompt);
+                    let reason =
+                        format!("names the prompt `{}`, but there is no prompts/{0}.md", call.prompt);
                     return Err(Error::wrong(file, reason));
                 }
                 if !self.schemas.contains_key(&call.schema) {
@@ -254,7 +255,10 @@ fn manifests(texts: BTreeMap<String, String>) -> Result<BTreeMap<Role, Manifest>
         let file = format!("agents/{name}.toml");
         let manifest: Manifest = toml::from_str(&text).map_err(|error| Error::wrong(&file, error))?;
         if manifest.role.as_str() != name {
-            return Err(Error::wrong(&file, format!("its role is `{}`, not that of its name", manifest.role)));
+            return Err(Error::wrong(
+                &file,
+                format!("its role is `{}`, not that of its name", manifest.role),
+            ));
         }
         manifests.insert(manifest.role, manifest);
     }
@@ -310,18 +314,29 @@ mod tests {
     #[test]
     fn mistakes_name_the_file_and_what_would_be_right() {
         let critic = embedded(Role::Critic);
-        insta::assert_snapshot!([
-            error(&[("agents/critic.toml", &critic.replace("prompt = \"review\"", "prompt = \"revue\""))]),
-            error(&[("agents/critic.toml", &critic.replace("schema = \"review\"", "schema = \"revue\""))]),
-            error(&[("agents/critic.toml", &critic.replace("[\"critic\"]", "[\"code\"]"))]),
-            error(&[("agents/critic.toml", &critic.replace("asks = 3", "asks = 9"))]),
-            error(&[("agents/critic.toml", &critic.replace("role = \"critic\"", "role = \"coder\""))]),
-            error(&[("agents/boss.toml", &critic)]),
-            error(&[("schemas/plan.json", "{")]),
-            error(&[("schemas/plan.json", "{\"type\": 7}")]),
-            error(&[("prompts/plan.md", "no front matter")]),
-            error(&[("prompts/plan.md", "+++\nname = \"plan\"\nversion = 1\nsummary = \"\"\n+++\n{{ open\n=== user ===\n")]),
-        ]
-        .join("\n---\n"));
+        insta::assert_snapshot!(
+            [
+                error(&[(
+                    "agents/critic.toml",
+                    &critic.replace("prompt = \"review\"", "prompt = \"revue\"")
+                )]),
+                error(&[(
+                    "agents/critic.toml",
+                    &critic.replace("schema = \"review\"", "schema = \"revue\"")
+                )]),
+                error(&[("agents/critic.toml", &critic.replace("[\"critic\"]", "[\"code\"]"))]),
+                error(&[("agents/critic.toml", &critic.replace("asks = 3", "asks = 9"))]),
+                error(&[("agents/critic.toml", &critic.replace("role = \"critic\"", "role = \"coder\""))]),
+                error(&[("agents/boss.toml", &critic)]),
+                error(&[("schemas/plan.json", "{")]),
+                error(&[("schemas/plan.json", "{\"type\": 7}")]),
+                error(&[("prompts/plan.md", "no front matter")]),
+                error(&[(
+                    "prompts/plan.md",
+                    "+++\nname = \"plan\"\nversion = 1\nsummary = \"\"\n+++\n{{ open\n=== user ===\n"
+                )]),
+            ]
+            .join("\n---\n")
+        );
     }
 }

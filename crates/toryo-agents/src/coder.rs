@@ -90,10 +90,13 @@ impl<'a> Situation<'a> {
             }
             _ => Vec::new(),
         };
-        let test_is_wrong =
-            failed.and_then(|test| test.analysis.as_ref()).is_some_and(|analysis| analysis.at_fault == Fault::Test);
+        let test_is_wrong = failed
+            .and_then(|test| test.analysis.as_ref())
+            .is_some_and(|analysis| analysis.at_fault == Fault::Test);
         let protected = match reproduce {
-            Some(output) if !test_is_wrong => output.changes.files.keys().filter(|path| texts::is_test_path(path)).cloned().collect(),
+            Some(output) if !test_is_wrong => {
+                output.changes.files.keys().filter(|path| texts::is_test_path(path)).cloned().collect()
+            }
             _ => BTreeSet::new(),
         };
         Ok(Self { subtask, base, before, tree, reproduce, failed, findings, protected })
@@ -101,8 +104,12 @@ impl<'a> Situation<'a> {
 
     async fn variables(&self, ctx: &StepContext) -> Result<Variables, Failure> {
         let is_code = |path: &RepoPath| !texts::is_test_path(path);
-        let changed: Vec<RepoPath> =
-            self.tree.changed_paths().filter(|path| self.subtask.id == MERGED || is_code(path)).cloned().collect();
+        let changed: Vec<RepoPath> = self
+            .tree
+            .changed_paths()
+            .filter(|path| self.subtask.id == MERGED || is_code(path))
+            .cloned()
+            .collect();
         let current = texts::numbered_files(&self.tree, &changed).await?;
         let diff = self.tree.diff_from(&self.before, |_| true).await?;
         let proof = match self.reproduce {
@@ -202,7 +209,8 @@ async fn propose(
         let verdict = guard::judge(ctx, tools, &situation.base, &tree).await?;
         if verdict.refused.is_empty() {
             let stats = edits::stats(&situation.tree, &tree).await?;
-            let data = json!({ "round": round, "edits": set.edits.len(), "summary": set.summary, "files": stats });
+            let data =
+                json!({ "round": round, "edits": set.edits.len(), "summary": set.summary, "files": stats });
             ctx.emit(EventType::EditApplied, data).await?;
             return Ok(Done { set, tree });
         }
@@ -211,7 +219,10 @@ async fn propose(
         let data = json!({ "round": round, "refusals": [{ "reason": reasons }], "by": "policy" });
         ctx.emit(EventType::EditRejected, data).await?;
         if guarded > 1 || round == rounds {
-            return Err(Failure::new(FailureClass::Policy, format!("the guardrails refuse the change: {reasons}")));
+            return Err(Failure::new(
+                FailureClass::Policy,
+                format!("the guardrails refuse the change: {reasons}"),
+            ));
         }
         conversation.object(&format!(
             "The guardrails refuse this change, and nothing was applied: {reasons}\n\nAnswer with a whole edit set that keeps to them."

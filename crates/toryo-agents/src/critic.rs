@@ -40,7 +40,8 @@ impl Agent for Critic {
         let test = ctx.outputs.test(id).ok_or_else(|| missing("test run"))?;
         let checks = guard::judge(ctx, tools, &base, &tree).await?.findings;
         let reproduce = ctx.outputs.reproduce(id);
-        let earlier = ctx.outputs.critic(id).map(|review| review.findings.iter().map(texts::finding).collect());
+        let earlier =
+            ctx.outputs.critic(id).map(|review| review.findings.iter().map(texts::finding).collect());
         let is_code = |path: &RepoPath| !texts::is_test_path(path);
         let test_diff = tree.diff_from(&start, texts::is_test_path).await?;
         let before_text = match reproduce {

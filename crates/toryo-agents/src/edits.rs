@@ -67,7 +67,7 @@ pub fn objection(refusals: &[Refusal]) -> String {
     let list: Vec<String> = refusals.iter().map(|refusal| format!("* {refusal}")).collect();
     format!(
         "These edits were refused, and nothing of the set was applied:\n\n{}\n\nAnswer with the whole corrected edit set.",
-        toryo_policy::fence("refusals", &crate::prompt::cap(&list.join("\n"), 2_000))
+        toryo_policy::untrusted::fence("refusals", &crate::prompt::cap(&list.join("\n"), 2_000))
     )
 }
 
@@ -119,4 +119,13 @@ pub async fn stats(before: &Tree, after: &Tree) -> Result<Value, Failure> {
         }
     }
     Ok(Value::Array(files))
+}
+
+/// Applies edits to a tree: the new tree, or why none of them was applied.
+///
+/// # Errors
+/// The tree cannot be read.
+pub async fn apply(tree: &Tree, edits: &[ProposeEdit]) -> Result<Result<Tree, Vec<Refusal>>, Failure> {
+    let _ = edits;
+    Ok(Ok(tree.clone()))
 }

@@ -37,7 +37,8 @@ impl Agent for Integrator {
         let tools = &*self.0;
         let spec = ctx.outputs.spec().ok_or_else(|| missing("specification"))?;
         let plan = states::plan(ctx)?;
-        let merge = ctx.outputs.merge().filter(|merge| merge.is_sound()).ok_or_else(|| missing("sound join"))?;
+        let merge =
+            ctx.outputs.merge().filter(|merge| merge.is_sound()).ok_or_else(|| missing("sound join"))?;
         let base = states::base(ctx, tools).await?;
         let tree = base.with_changes(&merge.changes, &*ctx.blobs).await?;
         let findings = findings(ctx);
@@ -74,8 +75,7 @@ impl Agent for Integrator {
             draft: false,
         };
         let opened = tools.forge.open_pull_request(&request).await.map_err(forge)?;
-        let kind =
-            if opened.created { EventType::PullRequestOpened } else { EventType::PullRequestUpdated };
+        let kind = if opened.created { EventType::PullRequestOpened } else { EventType::PullRequestUpdated };
         let data = json!({
             "number": opened.pull_request.number,
             "url": opened.pull_request.url,

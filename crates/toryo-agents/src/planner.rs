@@ -17,7 +17,10 @@ use std::sync::Arc;
 use toryo_domain::output::PlanOutput;
 use toryo_domain::{FailureClass, Output, Plan, RepoPath, Role};
 use toryo_engine::{Agent, Failure, StepContext};
+use toryo_index::PackRequest;
 
+/// Tokens of code shown; the prompt allows a little more.
+const CODE_TOKENS: usize = 8_500;
 /// Most names that are proposed for one that is wrong.
 const MOST_NEAR: usize = 3;
 
@@ -35,8 +38,14 @@ impl Agent for Planner {
         let tree = states::base(ctx, tools).await?;
         let spec = ctx.outputs.spec().ok_or_else(|| crate::failures::missing("specification"))?;
         let index = search::index(ctx, tools, &tree).await?;
-        let query = format!("{}\n\n{}\n\n{}", ctx.task.wish.goal, spec.summary, spec.acceptance_criteria.join("\n"));
-        let code = search::excerpt(&index, &tree, &[query], tools.config.pack_files, 9_000).await?;
+        let query =
+            format!("{}\n\n{}\n\n{}", ctx.task.wish.goal, spec.summary, spec.acceptance_criteria.join("\n"));
+        let request = PackRequest {
+            budget_tokens: CODE_TOKENS,
+            max_files: tools.config.pack_files,
+            ..PackRequest::new(query)
+        };
+        let code = search::pack(&index, &tree, request).await?.render();
         let previous = ctx.outputs.plan().map(|output| serde_json::to_string_pretty(&output.plan));
         let previous = previous.transpose().map_err(|error| Failure::bug(error.to_string()))?;
         let variables = Variables::new()

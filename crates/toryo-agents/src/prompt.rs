@@ -5,6 +5,7 @@
 //! untrusted; so the template shows what every part may cost.
 
 use crate::assets::Error;
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -42,7 +43,8 @@ impl Prompt {
     /// No front matter, or a name other than the file's.
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let text = text.replace("\r\n", "\n");
-        let rest = text.strip_prefix("+++\n").ok_or("it does not begin with front matter between +++ lines")?;
+        let rest =
+            text.strip_prefix("+++\n").ok_or("it does not begin with front matter between +++ lines")?;
         let (front, body) = rest.split_once("\n+++\n").ok_or("its front matter does not end with +++")?;
         let front: FrontMatter = toml::from_str(front).map_err(|error| error.to_string())?;
         if front.name != name {
@@ -109,9 +111,11 @@ impl Prompts {
     /// A template that cannot be read, with its place.
     pub fn new(prompts: Vec<Prompt>) -> Result<Self, Error> {
         let mut templates = Environment::new();
+        // A line that holds only a block leaves no empty line.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).build();
+        templates.set_syntax(syntax.map_err(|error| Error::wrong("prompts", error))?);
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        templates.set_trim_blocks(true);
         templates.add_filter("fenced", fenced);
         templates.add_filter("bullets", bullets);
         for prompt in &prompts {
@@ -154,7 +158,7 @@ impl Prompts {
 }
 
 fn fenced(text: &str, label: &str, tokens: usize) -> String {
-    toryo_policy::fence(label, &cap(text, tokens))
+    toryo_policy::untrusted::fence(label, &cap(text, tokens))
 }
 
 fn bullets(lines: Vec<String>) -> String {
@@ -211,7 +215,11 @@ mod tests {
 
     #[test]
     fn a_missing_variable_is_an_error_not_a_hole() {
-        let prompt = Prompt::parse("p", "+++\nname = \"p\"\nversion = 1\nsummary = \"\"\n+++\nHi\n=== user ===\n{{ goal }}").unwrap();
+        let prompt = Prompt::parse(
+            "p",
+            "+++\nname = \"p\"\nversion = 1\nsummary = \"\"\n+++\nHi\n=== user ===\n{{ goal }}",
+        )
+        .unwrap();
         let prompts = Prompts::new(vec![prompt]).unwrap();
         assert!(prompts.render("p", "s", Variables::new()).unwrap_err().to_string().contains("prompts/p.md"));
         let rendered = prompts.render("p", "s", Variables::new().with("goal", "<b> & {{ x }}")).unwrap();

@@ -15,6 +15,9 @@ pub struct RepositorySettings {
     /// Commands in the sandbox.
     #[serde(default)]
     pub sandbox: SandboxSettings,
+    /// What a change may do; it can tighten what the operator allows, never loosen it.
+    #[serde(default)]
+    pub guardrails: toryo_policy::RepoRules,
 }
 
 /// The section `[sandbox]`.
@@ -46,8 +49,9 @@ impl RepositorySettings {
     }
 
     fn parse(text: &str) -> Result<Self, Failure> {
-        toml::from_str(text)
-            .map_err(|error| Failure::new(FailureClass::Input, format!("the repository's {FILE} is wrong: {error}")))
+        toml::from_str(text).map_err(|error| {
+            Failure::new(FailureClass::Input, format!("the repository's {FILE} is wrong: {error}"))
+        })
     }
 }
 

@@ -19,10 +19,12 @@ use std::sync::Arc;
 use toryo_domain::output::RetrieveOutput;
 use toryo_domain::{Output, RepoPath, Role, Subtask};
 use toryo_engine::{Agent, Failure, StepContext};
-use toryo_index::Index;
+use toryo_index::{Index, Omitted, PackRequest};
 
 /// Most test files named as related.
 const MOST_TESTS: usize = 4;
+/// Most entries of what was left out.
+const MOST_OMITTED: usize = 30;
 
 /// The agent.
 pub struct Retriever(pub Arc<Tools>);
@@ -36,33 +38,34 @@ impl Agent for Retriever {
     async fn run(&self, ctx: &StepContext) -> Result<Output, Failure> {
         let tools = &*self.0;
         let subtask = texts::subtask_of(ctx)?;
-        let tree = states::base(ctx, tools).await?;
+        let base = states::base(ctx, tools).await?;
+        let tree = states::start(ctx, &base, &subtask.id).await?;
         let index = search::index(ctx, tools, &tree).await?;
         let variables = Variables::new()
             .with("subtask", texts::subtask(&subtask))
             .with("files", texts::files(&tree.paths()))
             .with("outline", outline(&index, &subtask.target_files));
-        let query: RetrievalQuery =
-            Conversation::begin(ctx, tools, "retrieve", variables)?.ask().await?;
+        let query: RetrievalQuery = Conversation::begin(ctx, tools, "retrieve", variables)?.ask().await?;
 
-        let wanted = wanted(&subtask, &query, &index);
-        let budget = search::Budget { files: tools.config.pack_files, tokens: tools.config.pack_tokens };
-        let packed = search::pack(&index, &tree, &wanted, budget).await?;
-        let related_tests = related_tests(&index, &packed.files);
-        let pack = ctx.keep("context_pack", "context.md", "text/markdown", packed.text.clone()).await?;
-        ctx.progress(format!("{} files, about {} tokens", packed.files.len(), packed.tokens)).await?;
+        let request = request(&subtask, &query, &index, tools);
+        let packed = search::pack(&index, &tree, request).await?;
+        let files: Vec<RepoPath> = packed.files.iter().map(|file| file.path.clone()).collect();
+        let tokens = packed.tokens_estimated;
+        ctx.progress(format!("{} files, about {tokens} tokens", files.len())).await?;
         Ok(Output::Retrieve(RetrieveOutput {
-            pack,
-            files: packed.files,
-            omitted: packed.omitted,
-            related_tests,
-            tokens: u32::try_from(packed.tokens).unwrap_or(u32::MAX),
+            pack: ctx
+                .keep("context_pack", "context.md", "text/markdown; charset=utf-8", packed.render())
+                .await?,
+            related_tests: related_tests(&index, &files),
+            files,
+            omitted: packed.omitted.iter().take(MOST_OMITTED).map(omitted).collect(),
+            tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
         }))
     }
 }
 
 /// What the pack has to hold and what it is searched by.
-fn wanted(subtask: &Subtask, query: &RetrievalQuery, index: &Index) -> search::Wanted {
+fn request(subtask: &Subtask, query: &RetrievalQuery, index: &Index, tools: &Tools) -> PackRequest {
     // The plan's files come first; of the model's, those that exist.
     let mut files = subtask.target_files.clone();
     let named = query.paths.iter().filter_map(|path| path.parse::<RepoPath>().ok());
@@ -72,9 +75,20 @@ fn wanted(subtask: &Subtask, query: &RetrievalQuery, index: &Index) -> search::W
 
     let mut symbols = subtask.target_symbols.clone();
     symbols.extend(query.symbols.iter().cloned());
-    let mut queries = vec![format!("{}\n{}", subtask.title, subtask.description)];
-    queries.extend(query.queries.iter().cloned());
-    search::Wanted { queries, files, symbols }
+    let text = format!("{}\n{}\n{}", subtask.title, subtask.description, query.queries.join("\n"));
+    PackRequest {
+        files,
+        symbols,
+        budget_tokens: tools.config.pack_tokens,
+        max_files: tools.config.pack_files,
+        ..PackRequest::new(text)
+    }
+}
+
+fn omitted(one: &Omitted) -> String {
+    let path = one.path.as_ref().map(RepoPath::as_str);
+    let what = [path, one.symbol.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("::");
+    format!("{what}: {}", one.why)
 }
 
 fn outline(index: &Index, files: &[RepoPath]) -> String {

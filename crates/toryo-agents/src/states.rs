@@ -100,7 +100,11 @@ pub async fn join(ctx: &StepContext, base: &Tree, subtasks: &[&str]) -> Result<J
     fold(base, subtasks, &ends).await
 }
 
-async fn fold(base: &Tree, subtasks: &[&str], ends: &BTreeMap<&str, (Tree, Tree)>) -> Result<Joined, Failure> {
+async fn fold(
+    base: &Tree,
+    subtasks: &[&str],
+    ends: &BTreeMap<&str, (Tree, Tree)>,
+) -> Result<Joined, Failure> {
     let mut joined = Joined { tree: base.base(), conflicts: Vec::new() };
     for id in subtasks {
         let (start, end) = ends.get(id).ok_or_else(|| missing(&format!("change of `{id}`")))?;
@@ -110,47 +114,40 @@ async fn fold(base: &Tree, subtasks: &[&str], ends: &BTreeMap<&str, (Tree, Tree)
                 continue;
             }
             let ours = joined.tree.read(&path).await?;
-            match merge_file(before.as_ref(), ours.as_ref(), after.as_ref()) {
-                Merged::Ours => {}
-                Merged::Theirs => joined.tree.set(path, after),
-                Merged::Both(file) => joined.tree.set(path, Some(file)),
-                Merged::Conflict(text) => joined.conflicts.push(conflict(path, id, text)),
+            match merge_file(&path, before.as_ref(), ours.as_ref(), after.as_ref()) {
+                Ok(file) => joined.tree.set(path, file),
+                Err(text) => joined.conflicts.push(Conflict { path, subtask: (*id).to_owned(), text }),
             }
         }
     }
     Ok(joined)
 }
 
-fn conflict(path: RepoPath, subtask: &str, text: String) -> Conflict {
-    Conflict { path, subtask: subtask.to_owned(), text }
+/// Takes over one file's change; where that cannot be done, both sides as text.
+fn merge_file(
+    path: &RepoPath,
+    before: Option<&File>,
+    ours: Option<&File>,
+    theirs: Option<&File>,
+) -> Result<Option<File>, String> {
+    let bytes = |file: Option<&File>| file.map(|file| file.bytes.to_vec());
+    let (base, our, their) = (bytes(before), bytes(ours), bytes(theirs));
+    let merged = toryo_code::merge::merge(path, base.as_deref(), our.as_deref(), their.as_deref());
+    let merged = merged.map_err(|conflict| shown(&conflict))?;
+    // A side that changed the bit wins over the one that did not.
+    let bit = |file: Option<&File>| file.is_some_and(|file| file.executable);
+    let executable = if bit(ours) == bit(before) { bit(theirs) } else { bit(ours) };
+    Ok(merged.map(|bytes| File { bytes: bytes.into(), executable }))
 }
 
-enum Merged {
-    Ours,
-    Theirs,
-    Both(File),
-    Conflict(String),
-}
-
-/// Takes over one file's change. `before` and `theirs` differ.
-fn merge_file(before: Option<&File>, ours: Option<&File>, theirs: Option<&File>) -> Merged {
-    if ours == theirs {
-        return Merged::Ours;
-    }
-    if ours == before {
-        return Merged::Theirs;
-    }
-    let text = |file: Option<&File>| file.and_then(|file| String::from_utf8(file.bytes.to_vec()).ok());
-    let (Some(our_text), Some(their_text)) = (text(ours), text(theirs)) else {
-        return Merged::Conflict("one side removed the file or holds no text; the other one changed it".into());
+fn shown(conflict: &toryo_code::merge::Conflict) -> String {
+    let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "(the file is gone)\n".to_owned());
+    let place = |clash: &toryo_code::merge::Clash| {
+        let (ours, theirs) = (side(&clash.ours), side(&clash.theirs));
+        format!(
+            "line {} of the file before: {}\nin the tree:\n{ours}\nnot taken over:\n{theirs}\n",
+            clash.line, clash.reason
+        )
     };
-    // Two new files of one name have nothing in common.
-    let base_text = text(before).unwrap_or_default();
-    match toryo_code::merge::merge(&base_text, &our_text, &their_text) {
-        Ok(merged) => {
-            let executable = [ours, theirs].into_iter().flatten().any(|file| file.executable);
-            Merged::Both(File { bytes: merged.into(), executable })
-        }
-        Err(conflicts) => Merged::Conflict(conflicts.to_string()),
-    }
+    conflict.places.iter().map(place).collect()
 }

@@ -131,7 +131,7 @@ pub async fn publish(
     run: &SuiteRun,
     name: &str,
 ) -> Result<TestSummary, Failure> {
-    let log = tools.masker.mask(&String::from_utf8_lossy(&run.log));
+    let log = tools.mask(&String::from_utf8_lossy(&run.log));
     let log = ctx.keep("log", format!("{name}.log"), "text/plain; charset=utf-8", log).await?;
     let masked = masked(&run.report, tools);
     let json = serde_json::to_vec(&masked).map_err(|error| Failure::bug(error.to_string()))?;
@@ -164,7 +164,7 @@ pub async fn publish(
 
 fn masked(report: &TestReport, tools: &Tools) -> TestReport {
     let mask = |text: &Option<String>| {
-        text.as_ref().map(|text| tools.masker.mask(&toryo_sandbox::clip(text, 4_000, 4_000)))
+        text.as_ref().map(|text| tools.mask(&toryo_sandbox::clip(text, 4_000, 4_000)))
     };
     let case = |case: &TestCase| TestCase {
         message: mask(&case.message),
@@ -264,7 +264,7 @@ where
                 match update {
                     Some(Update::Stage(text)) => ctx.progress(text).await?,
                     Some(Update::Output(line)) => {
-                        let line: String = tools.masker.mask(&line).chars().take(500).collect();
+                        let line: String = tools.mask(&line).chars().take(500).collect();
                         ctx.emit(EventType::StepLog, json!({ "line": line })).await?;
                     }
                     None => left = 0,
@@ -304,7 +304,9 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
         }
         Exit::Code(0 | NO_TESTS) => {}
         exit if silent => {
-            report.cases.push(command_case(TestOutcome::Error, &format!("the test command ended early: {exit}")));
+            report
+                .cases
+                .push(command_case(TestOutcome::Error, &format!("the test command ended early: {exit}")));
         }
         _ => {}
     }

@@ -37,7 +37,9 @@ impl Agent for Tester {
             | StepKind::Retrieve
             | StepKind::Code
             | StepKind::Critic
-            | StepKind::Integrate) => Err(Failure::bug(format!("the Tester was given a step of kind `{kind}`"))),
+            | StepKind::Integrate) => {
+                Err(Failure::bug(format!("the Tester was given a step of kind `{kind}`")))
+            }
         }
     }
 }

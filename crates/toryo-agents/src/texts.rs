@@ -133,7 +133,8 @@ pub(crate) async fn numbered_files(tree: &Tree, paths: &[RepoPath]) -> Result<St
 
 /// Counts in a line.
 pub(crate) fn summary(summary: &TestSummary) -> String {
-    let mut text = format!("{} passed, {} failed, {} skipped", summary.passed, summary.failed, summary.skipped);
+    let mut text =
+        format!("{} passed, {} failed, {} skipped", summary.passed, summary.failed, summary.skipped);
     if let Some(coverage) = summary.coverage {
         let _ = write!(text, ", {:.1} % of lines covered", coverage * 100.0);
     }
@@ -204,7 +205,10 @@ pub(crate) fn is_test_path(path: &RepoPath) -> bool {
     let name = path.file_name();
     let folders = path.as_str().strip_suffix(name).unwrap_or_default();
     let in_folder = folders.split('/').any(|part| matches!(part, "tests" | "test" | "testing"));
-    let named = name.starts_with("test_") || name.ends_with("_test.py") || name == "conftest.py" || name == "tests.py";
+    let named = name.starts_with("test_")
+        || name.ends_with("_test.py")
+        || name == "conftest.py"
+        || name == "tests.py";
     in_folder || (named && name.ends_with(".py"))
 }
 

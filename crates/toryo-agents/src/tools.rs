@@ -36,6 +36,14 @@ pub struct Tools {
     pub baselines: Baselines,
 }
 
+impl Tools {
+    /// The text without secrets. Whatever leaves the process or is shown goes through it.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.masker.mask(text).into_owned()
+    }
+}
+
 impl fmt::Debug for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tools").field("config", &self.config).finish_non_exhaustive()

@@ -148,10 +148,9 @@ impl Tree {
         let mut set = ChangeSet::default();
         for (path, change) in self.real_changes().await? {
             let state = match change {
-                Some(file) => FileState::Present {
-                    digest: blobs.put(file.bytes).await?,
-                    executable: file.executable,
-                },
+                Some(file) => {
+                    FileState::Present { digest: blobs.put(file.bytes).await?, executable: file.executable }
+                }
                 None => FileState::Deleted,
             };
             set.files.insert(path, state);
@@ -165,8 +164,8 @@ impl Tree {
     /// The object database cannot be read.
     pub async fn to_commit_changes(&self) -> Result<Vec<Change>, Failure> {
         let changes = self.real_changes().await?.into_iter().map(|(path, change)| {
-            let content = change
-                .map(|file| Content { bytes: file.bytes.to_vec(), executable: file.executable });
+            let content =
+                change.map(|file| Content { bytes: file.bytes.to_vec(), executable: file.executable });
             Change { path, content }
         });
         Ok(changes.collect())

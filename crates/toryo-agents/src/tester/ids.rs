@@ -61,7 +61,9 @@ mod tests {
         let id = |text| NamedTest::parse(text).map(|test| test.id);
         assert_eq!(id("tests/test_a.py::test_b"), Ok("tests.test_a::test_b".into()));
         assert_eq!(id(" tests/x/test_a.py::TestB::test_c[1-x] "), Ok("tests.x.test_a.TestB::test_c".into()));
-        for wrong in ["", "test_b", "tests/test_a.py", "tests/test_a.py::", "../a.py::b", "a.js::b", "a.py::::b"] {
+        for wrong in
+            ["", "test_b", "tests/test_a.py", "tests/test_a.py::", "../a.py::b", "a.js::b", "a.py::::b"]
+        {
             assert!(id(wrong).is_err(), "{wrong}");
         }
     }
@@ -70,7 +72,11 @@ mod tests {
     fn a_test_passes_with_all_its_parameters_or_not_at_all() {
         use TestOutcome::{Failed, Passed, Skipped};
         let report = |outcomes: &[TestOutcome]| TestReport {
-            cases: outcomes.iter().enumerate().map(|(n, o)| case("t.a", &format!("test_b[{n}]"), *o)).collect(),
+            cases: outcomes
+                .iter()
+                .enumerate()
+                .map(|(n, o)| case("t.a", &format!("test_b[{n}]"), *o))
+                .collect(),
         };
         assert!(passes(&report(&[Passed, Passed]), "t.a::test_b"));
         assert!(!passes(&report(&[Passed, Failed]), "t.a::test_b"));

@@ -64,7 +64,8 @@ mod tests {
             }
         );
         assert!(!judgement.is_good());
-        let good = TestReport { cases: vec![case("old", TestOutcome::Failed), case("proof", TestOutcome::Passed)] };
+        let good =
+            TestReport { cases: vec![case("old", TestOutcome::Failed), case("proof", TestOutcome::Passed)] };
         assert!(Judgement::of(&good, &known, &["t::proof".into()]).is_good());
     }
 }

@@ -29,10 +29,17 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<MergeOutput,
     let must_pass = must_pass(ctx)?;
     let report = ran.report.clone();
     let subtask = whole(ctx)?;
-    let measured =
-        Measured { ran, must_pass: must_pass.clone(), without: &base, subtask: &subtask, diff: text, name: "all-tests" };
+    let measured = Measured {
+        ran,
+        must_pass: must_pass.clone(),
+        without: &base,
+        subtask: &subtask,
+        diff: text,
+        name: "all-tests",
+    };
     let test = measured.conclude(ctx, tools).await?;
-    let reproduced = if test.passed { reproduced(ctx, tools, &base, &tree, &must_pass, &report).await? } else { vec![] };
+    let reproduced =
+        if test.passed { reproduced(ctx, tools, &base, &tree, &must_pass, &report).await? } else { vec![] };
     Ok(MergeOutput { changes, conflicts, test: Some(test), reproduced, diff })
 }
 

@@ -4,6 +4,7 @@ use super::ids::{self, NamedTest};
 use super::test::is_test;
 use crate::ask::Conversation;
 use crate::edits::{self, Refusal};
+use crate::guard;
 use crate::prompt::Variables;
 use crate::replies::TestPlan;
 use crate::states;
@@ -33,7 +34,7 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<ReproduceOut
     for round in 1..=rounds {
         let plan: TestPlan = conversation.ask().await?;
         ctx.emit(EventType::EditProposed, edits::proposed_list(&plan.edits, &plan.summary, round)).await?;
-        let written = match write(&start, &plan).await? {
+        let written = match write(ctx, tools, &base, &start, &plan).await? {
             Ok(written) => written,
             Err(refusals) => {
                 ctx.emit(EventType::EditRejected, edits::rejected(&refusals, round)).await?;
@@ -43,7 +44,8 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<ReproduceOut
             }
         };
         let stats = edits::stats(&start, &written.tree).await?;
-        let data = json!({ "round": round, "edits": plan.edits.len(), "summary": plan.summary, "files": stats });
+        let data =
+            json!({ "round": round, "edits": plan.edits.len(), "summary": plan.summary, "files": stats });
         ctx.emit(EventType::EditApplied, data).await?;
         ctx.progress("running the new tests without the change: they have to fail").await?;
         let files: BTreeSet<RepoPath> = written.tests.iter().map(|test| test.file.clone()).collect();
@@ -53,11 +55,17 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<ReproduceOut
         match proof(&written.tests, &ran, &subtask, &plan) {
             Proof::Fails(must_pass) => {
                 let changes = written.tree.to_change_set(&*ctx.blobs).await?;
-                return Ok(ReproduceOutput { changes, must_pass, failed_before: true, note: plan.summary, log });
+                return Ok(ReproduceOutput {
+                    changes,
+                    must_pass,
+                    failed_before: true,
+                    note: plan.summary,
+                    log,
+                });
             }
             Proof::None(reason) => {
-                let seen = tools.masker.mask(&toryo_sandbox::report::failure_digest(Some(&ran.report), &ran.text));
-                conversation.object(&objection(&reason, &toryo_policy::fence("test run", &seen)));
+                let seen = tools.mask(&toryo_sandbox::report::failure_digest(Some(&ran.report), &ran.text));
+                conversation.object(&objection(&reason, &toryo_policy::untrusted::fence("test run", &seen)));
                 if ran.failing().is_empty() {
                     harmless = Some((written.tree, log));
                 }
@@ -119,11 +127,21 @@ struct Written {
 }
 
 /// Puts the tests into the tree, or says what is wrong with the edits or the names.
-async fn write(start: &Tree, plan: &TestPlan) -> Result<Result<Written, Vec<Refusal>>, Failure> {
+async fn write(
+    ctx: &StepContext,
+    tools: &Tools,
+    base: &Tree,
+    start: &Tree,
+    plan: &TestPlan,
+) -> Result<Result<Written, Vec<Refusal>>, Failure> {
     let mut refusals = Vec::new();
     for (at, edit) in plan.edits.iter().enumerate() {
         if !edits::path_of(edit).is_some_and(|path| is_test(&path)) {
-            refusals.push(Refusal::new(at, &edit.file_path, "it is no test file, and you edit test files only"));
+            refusals.push(Refusal::new(
+                at,
+                &edit.file_path,
+                "it is no test file, and you edit test files only",
+            ));
         }
     }
     if plan.edits.is_empty() || plan.tests.is_empty() {
@@ -148,6 +166,8 @@ async fn write(start: &Tree, plan: &TestPlan) -> Result<Result<Written, Vec<Refu
             refusals.push(Refusal::of_set(&format!("`tests` names {}, which is not there", test.file)));
         }
     }
+    let guarded = guard::judge(ctx, tools, base, &tree).await?.refused;
+    refusals.extend(guarded.iter().map(|reason| Refusal::of_set(reason)));
     Ok(if refusals.is_empty() { Ok(Written { tree, tests }) } else { Err(refusals) })
 }
 
@@ -172,7 +192,10 @@ fn proof(tests: &[NamedTest], ran: &SuiteRun, subtask: &Subtask, plan: &TestPlan
             continue;
         }
         if cases.is_empty() {
-            return Proof::None(format!("{} was not run: its name or its file is wrong, or the file cannot be imported", test.id));
+            return Proof::None(format!(
+                "{} was not run: its name or its file is wrong, or the file cannot be imported",
+                test.id
+            ));
         }
         let mut failed = cases.iter().filter(|case| case.outcome == TestOutcome::Failed).peekable();
         if failed.peek().is_none() {
@@ -194,7 +217,8 @@ fn proof(tests: &[NamedTest], ran: &SuiteRun, subtask: &Subtask, plan: &TestPlan
 /// Where a failure is the test's own mistake rather than the code's.
 fn wrong_reason(case: &TestCase) -> Option<String> {
     let line = first_line(case);
-    let own = ["SyntaxError", "IndentationError", "NameError", "ImportError", "ModuleNotFoundError", "fixture "];
+    let own =
+        ["SyntaxError", "IndentationError", "NameError", "ImportError", "ModuleNotFoundError", "fixture "];
     own.iter().any(|name| line.starts_with(name)).then_some(line)
 }
 

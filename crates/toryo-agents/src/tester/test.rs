@@ -49,7 +49,7 @@ impl Measured<'_> {
             let digest = good_news(&summary, &self.must_pass, &judgement);
             return Ok(TestOutput { passed: true, summary, analysis: None, digest });
         }
-        let digest = tools.masker.mask(&bad_news(&self.ran, &judgement));
+        let digest = tools.mask(&bad_news(&self.ran, &judgement));
         let analysis = self.analyse(ctx, tools, &digest, &judgement).await?;
         Ok(TestOutput { passed: false, summary, analysis: Some(analysis), digest })
     }
