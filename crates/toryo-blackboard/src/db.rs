@@ -22,19 +22,15 @@ impl Db {
     /// # Errors
     /// The URL is not one, or the server does not answer within ten seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| {
-                Error::Conflict("the database URL is not of the form postgres://user@host/name".into())
-            })?
-            .application_name("toryo")
-            // No statement of Toryo's takes long; one that does is stuck, and its lock would stop a run.
-            .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
-            .await?;
-        Ok(Self(pool))
+        Ok(Self(pool(connections).connect_with(options(url)?).await?))
+    }
+
+    /// As [`connect`](Self::connect), but the first statement makes the first connection.
+    ///
+    /// # Errors
+    /// The URL is not one.
+    pub fn lazy(url: &str, connections: u32) -> Result<Self, Error> {
+        Ok(Self(pool(connections).connect_lazy_with(options(url)?)))
     }
 
     /// Applies the migrations that are missing. Safe to call from several processes at once.
@@ -84,3 +80,17 @@ pub async fn commit(tx: Tx) -> Result<(), Error> {
 
 /// The connection behind a transaction; what write functions take, so that the caller sees the transaction.
 pub type Connection = PgConnection;
+
+fn options(url: &str) -> Result<PgConnectOptions, Error> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        Error::Conflict("the database URL is not of the form postgres://user@host/name".into())
+    })?;
+    Ok(options
+        .application_name("toryo")
+        // No statement of Toryo's takes long; one that does is stuck, and its lock would stop a run.
+        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]))
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+}

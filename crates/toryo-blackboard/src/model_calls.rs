@@ -132,3 +132,40 @@ pub async fn spent(db: &Db, run: RunId) -> Result<Spent, Error> {
         tokens: row::unsigned(&found, "tokens")?,
     })
 }
+
+/// What a role's model calls cost a run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RoleCost {
+    /// The role.
+    pub role: Role,
+    /// Calls that were paid for.
+    pub calls: u64,
+    /// Tokens sent.
+    pub tokens_in: u64,
+    /// Tokens received.
+    pub tokens_out: u64,
+    /// Money.
+    pub cost: Usd,
+}
+
+/// Cost of a run by role, dearest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn by_role(db: &Db, run: RunId) -> Result<Vec<RoleCost>, Error> {
+    let statement = "select role, count(*) as calls, sum(input_tokens)::bigint as tokens_in, \
+         sum(output_tokens)::bigint as tokens_out, sum(cost_nano_usd)::bigint as cost from model_calls \
+         where run_id = $1 group by role order by cost desc, role";
+    let rows = sqlx::query(statement).bind(run.uuid()).fetch_all(db.pool()).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RoleCost {
+                role: row::parse(row, "role")?,
+                calls: row::unsigned(row, "calls")?,
+                tokens_in: row::unsigned(row, "tokens_in")?,
+                tokens_out: row::unsigned(row, "tokens_out")?,
+                cost: Usd::from_nanos(row::get(row, "cost")?),
+            })
+        })
+        .collect()
+}

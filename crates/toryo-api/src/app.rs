@@ -1,0 +1,44 @@
+//! What every handler may reach.
+
+use crate::Config;
+use crate::ports::{AgentManifest, Indexer, Readiness, RepositoryCheck};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use toryo_blackboard::{BlobStore, Db};
+use toryo_engine::Engine;
+
+/// The state of the HTTP side; cheap to clone. It holds nothing of its own that matters.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) engine: Engine,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) ports: Ports,
+    pub(crate) config: Arc<Config>,
+    /// Ends when the server stops: streams end with it.
+    pub(crate) closing: CancellationToken,
+}
+
+/// The adapters that the binary chose.
+#[derive(Clone)]
+pub struct Ports {
+    /// Checks repositories before a task is stored.
+    pub repositories: Arc<dyn RepositoryCheck>,
+    /// Builds code indexes.
+    pub indexer: Arc<dyn Indexer>,
+    /// Says whether everything needed is there.
+    pub readiness: Arc<dyn Readiness>,
+    /// The agents' manifests.
+    pub agents: Arc<[AgentManifest]>,
+}
+
+impl App {
+    /// The state over these.
+    #[must_use]
+    pub fn new(engine: Engine, blobs: Arc<dyn BlobStore>, ports: Ports, config: Config) -> Self {
+        Self { engine, blobs, ports, config: Arc::new(config), closing: CancellationToken::new() }
+    }
+
+    pub(crate) const fn db(&self) -> &Db {
+        &self.engine.db
+    }
+}

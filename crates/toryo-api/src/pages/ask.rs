@@ -1,0 +1,144 @@
+//! What a run wants from a person: answers, an approval, a decision at a limit. And what people may always do.
+
+use crate::pages::layout::icon;
+use maud::{Markup, html};
+use toryo_blackboard::{Run, StepRow};
+use toryo_domain::output::{PlanOutput, Question, Weight};
+use toryo_domain::{Gate, Output, RunStatus, StepKind};
+
+/// The banner; nothing while the run needs nobody.
+#[must_use]
+pub fn banner(run: &Run, steps: &[StepRow]) -> Markup {
+    match run.status {
+        RunStatus::WaitingForInput => answers(run, &questions(steps)),
+        RunStatus::WaitingForApproval => approval(run, steps),
+        RunStatus::NeedsHuman => stopped(run),
+        RunStatus::Failed => html! {
+            section.ask.bad aria-labelledby="ask-title" {
+                h2 id="ask-title" { (icon("failed")) "The run failed" }
+                p.reason { (run.status_reason.as_deref().unwrap_or("The log says why.")) }
+                p.buttons { (button(run, "retry", "Try what failed again", "primary")) }
+            }
+        },
+        RunStatus::Queued | RunStatus::Running | RunStatus::Succeeded | RunStatus::Cancelled => html! {},
+    }
+}
+
+/// Buttons of the header, as the status allows.
+#[must_use]
+pub fn buttons(run: &Run) -> Markup {
+    html! {
+        @if !run.status.is_final() {
+            button.danger type="button" data-action={ "/runs/" (run.id) "/cancel" } data-confirm="End this run? What it has so far is kept." { "Cancel run" }
+        }
+    }
+}
+
+fn button(run: &Run, action: &str, text: &str, class: &str) -> Markup {
+    html! { button class=(class) type="button" data-action={ "/runs/" (run.id) "/" (action) } { (text) } }
+}
+
+/// The questions of the last `spec` step, those that stop the run first.
+fn questions(steps: &[StepRow]) -> Vec<&Question> {
+    let specs = steps.iter().filter_map(|step| match &step.output {
+        Some(Output::Spec(spec)) => Some((step.key.round, spec)),
+        _ => None,
+    });
+    let last = specs.max_by_key(|(round, _)| *round);
+    let mut questions: Vec<&Question> = last.iter().flat_map(|(_, spec)| &spec.questions).collect();
+    questions.sort_by_key(|question| std::cmp::Reverse(question.weight));
+    questions
+}
+
+fn answers(run: &Run, questions: &[&Question]) -> Markup {
+    html! {
+        section.ask aria-labelledby="ask-title" {
+            h2 id="ask-title" { (icon("person")) "Questions before work can begin" }
+            ol.questions {
+                @for question in questions {
+                    li {
+                        (question.text) " "
+                        span.tag class=[(question.weight == Weight::Blocking).then_some("bad")] { (question.weight) }
+                        @if !question.assumption.is_empty() { p.faint { "Otherwise assumed: " (question.assumption) } }
+                    }
+                }
+            }
+            form data-post={ "/runs/" (run.id) "/messages" } data-keep="answer" {
+                label for="answer" { "Your answer" }
+                textarea id="answer" name="body" rows="4" required {}
+                p.error role="alert" data-error="" hidden {}
+                p.buttons { button.primary type="submit" { "Answer and go on" } }
+            }
+        }
+    }
+}
+
+fn approval(run: &Run, steps: &[StepRow]) -> Markup {
+    let (title, hint) = match run.gate {
+        Some(Gate::Plan) => {
+            ("The plan waits for your approval", "Approve it, or say what should be different.")
+        }
+        Some(Gate::PullRequest) | None => (
+            "The change waits for your approval",
+            "Read the change and its tests below. A pull request follows on approval.",
+        ),
+    };
+    html! {
+        section.ask aria-labelledby="ask-title" {
+            h2 id="ask-title" { (icon("person")) (title) }
+            @if run.gate == Some(Gate::Plan) { (plan(steps)) }
+            p.faint { (hint) }
+            form data-keep="comment" {
+                label for="comment" { "Comment" }
+                textarea id="comment" name="comment" rows="3" aria-describedby="comment-hint" {}
+                p.hint id="comment-hint" { "Without a comment a rejection ends the run." }
+                p.error role="alert" data-error="" hidden {}
+                p.buttons {
+                    button.primary type="submit" data-post={ "/runs/" (run.id) "/approve" } { "Approve" }
+                    button type="submit" data-post={ "/runs/" (run.id) "/reject" } { "Reject" }
+                }
+            }
+        }
+    }
+}
+
+fn plan(steps: &[StepRow]) -> Markup {
+    let plans = steps.iter().filter(|step| step.key.kind == StepKind::Plan);
+    let Some(Output::Plan(PlanOutput { plan })) =
+        plans.max_by_key(|step| step.key.round).and_then(|step| step.output.as_ref())
+    else {
+        return html! {};
+    };
+    html! {
+        p { (plan.summary) }
+        ol.plan {
+            @for subtask in &plan.subtasks {
+                li {
+                    strong { (subtask.title) } " " span.tag { (subtask.kind) }
+                    p { (subtask.description) }
+                    @let files: Vec<&str> = subtask.target_files.iter().chain(&subtask.new_files).map(|path| path.as_str()).collect();
+                    p.faint { (files.join(", ")) }
+                }
+            }
+        }
+    }
+}
+
+fn stopped(run: &Run) -> Markup {
+    html! {
+        section.ask aria-labelledby="ask-title" {
+            h2 id="ask-title" { (icon("person")) "Stopped: a person decides" }
+            p.reason { (run.status_reason.as_deref().unwrap_or("The log says why.")) }
+            p.faint { "The best state so far is kept and shown. Going on grants the same allowance once more." }
+            form data-post={ "/runs/" (run.id) "/messages" } data-keep="hint" {
+                label for="hint" { "A hint for the agents" }
+                textarea id="hint" name="body" rows="2" required {}
+                p.error role="alert" data-error="" hidden {}
+                p.buttons {
+                    (button(run, "resume", "Go on", "primary"))
+                    button type="submit" { "Send the hint" }
+                }
+            }
+        }
+    }
+}

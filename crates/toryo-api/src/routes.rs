@@ -1,0 +1,118 @@
+//! The API on a page. Each handler extracts, makes one call, and presents.
+
+pub mod agents;
+pub mod artifacts;
+pub mod control;
+pub mod health;
+pub mod pages;
+pub mod repos;
+pub mod runs;
+pub mod stream;
+pub mod tasks;
+
+use crate::app::App;
+use crate::problem::{Kind, Problem};
+use crate::{docs, guard};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Toryo",
+        description = "Turns a task into a tested, reviewed pull request. Errors are RFC 9457 `application/problem+json`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "tasks", description = "What somebody asked for."),
+        (name = "runs", description = "Attempts to satisfy a task."),
+        (name = "control", description = "What people do with a run."),
+        (name = "repos", description = "Repositories and their settings."),
+        (name = "operation", description = "Agents, workers, health."),
+    ),
+    components(schemas(crate::problem::ProblemBody))
+)]
+struct Base;
+
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Base::openapi())
+        .routes(routes!(tasks::create, tasks::list))
+        .routes(routes!(tasks::show))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(stream::follow))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::steps))
+        .routes(routes!(runs::diff))
+        .routes(routes!(runs::artifacts))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::approve))
+        .routes(routes!(control::reject))
+        .routes(routes!(control::message))
+        .routes(routes!(repos::list, repos::put))
+        .routes(routes!(repos::show, repos::put_settings))
+        .routes(routes!(repos::index))
+        .routes(routes!(agents::show))
+        .routes(routes!(artifacts::show))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+}
+
+fn web() -> Router<App> {
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/ui/runs", get(pages::run_list))
+        .route("/ui/runs/{id}", get(pages::run))
+        .route("/ui/runs/{id}/parts", get(pages::run_parts))
+        .route("/ui/runs/{id}/log", get(pages::run_log))
+        .route("/ui/pulls/{id}", get(pages::pull_request))
+        .route("/docs", get(docs::page))
+        .route("/openapi.json", get(docs::document))
+        .route("/problems/{slug}", get(docs::problem))
+        .route("/assets/{name}", get(crate::assets::serve))
+        .route("/favicon.ico", get(crate::assets::icon))
+}
+
+/// The OpenAPI document, generated from the types of the handlers.
+#[must_use]
+pub fn openapi() -> Document {
+    api().split_for_parts().1
+}
+
+/// Everything that is served, with what stands before it.
+pub fn router(app: App) -> Router {
+    let (routes, _) = api().split_for_parts();
+    routes
+        .merge(web())
+        .fallback(|request: Request| async move { unknown(&request) })
+        .method_not_allowed_fallback(|request: Request| async move { wrong_method(&request) })
+        .layer(DefaultBodyLimit::max(app.config.max_body_bytes))
+        .layer(from_fn_with_state(app.clone(), guard::time_limit))
+        .layer(from_fn_with_state(app.clone(), guard::admit))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            Problem::new(Kind::Internal, "the cause is in the server's log").into_response()
+        }))
+        .layer(from_fn(guard::security_headers))
+        .with_state(app)
+}
+
+fn unknown(request: &Request) -> Response {
+    let problem = Problem::not_found(format!("`{}`", request.uri().path()));
+    if pages::wants_page(request.headers()) { pages::problem(&problem) } else { problem.into_response() }
+}
+
+fn wrong_method(request: &Request) -> Response {
+    let detail = format!("`{}` has no {}", request.uri().path(), request.method());
+    Problem::new(Kind::MethodNotAllowed, detail).into_response()
+}

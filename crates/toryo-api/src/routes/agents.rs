@@ -1,0 +1,90 @@
+//! Agents: manifests, live workers, figures.
+
+use crate::app::App;
+use crate::ports::AgentManifest;
+use crate::problem::Problem;
+use crate::wire::schemas;
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use toryo_blackboard::{RoleFigures, Worker, workers};
+use toryo_domain::{Role, WorkerId};
+use utoipa::ToSchema;
+
+/// Agents, who executes them, and how that goes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Agents {
+    /// One an agent.
+    agents: Vec<AgentManifest>,
+    /// Workers that are alive.
+    workers: Vec<WorkerView>,
+    /// How the steps of each role went in the last thirty days.
+    figures: Vec<FiguresView>,
+}
+
+/// A live worker.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Worker)]
+struct WorkerView {
+    /// Its id; a new one for each start.
+    #[schema(value_type = String, format = Uuid)]
+    id: WorkerId,
+    /// The machine.
+    host: String,
+    /// Toryo's version.
+    version: String,
+    /// Steps it executes at once, at most.
+    capacity: u32,
+    /// Steps it executes now.
+    running: u32,
+    /// When it started.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: DateTime<Utc>,
+    /// When it was last heard of.
+    #[schema(value_type = String, format = DateTime)]
+    last_heartbeat: DateTime<Utc>,
+}
+
+/// How the steps of a role went.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Figures)]
+struct FiguresView {
+    /// The role.
+    #[schema(schema_with = schemas::role)]
+    role: Role,
+    /// Steps that ended.
+    steps: u64,
+    /// Those that succeeded.
+    succeeded: u64,
+    /// Those that failed.
+    failed: u64,
+    /// Succeeded of all that ended, 0 to 1.
+    success_rate: f64,
+    /// Median time from the first attempt to the end, in milliseconds.
+    median_ms: f64,
+}
+
+impl From<Worker> for WorkerView {
+    fn from(worker: Worker) -> Self {
+        let Worker { id, host, version, capacity, running, started_at, last_heartbeat } = worker;
+        Self { id, host, version, capacity, running, started_at, last_heartbeat }
+    }
+}
+
+impl From<RoleFigures> for FiguresView {
+    fn from(figures: RoleFigures) -> Self {
+        let RoleFigures { role, steps, succeeded, failed, median_ms } = figures;
+        let success_rate = if steps == 0 { 0.0 } else { succeeded as f64 / steps as f64 };
+        Self { role, steps, succeeded, failed, success_rate, median_ms }
+    }
+}
+
+/// Agents' manifests, live workers, success and latency.
+#[utoipa::path(get, path = "/agents", tag = "operation",
+    responses((status = 200, description = "Agents, workers, figures.", body = Agents)))]
+pub async fn show(State(app): State<App>) -> Result<Json<Agents>, Problem> {
+    let workers = workers::live(app.db()).await?.into_iter().map(Into::into).collect();
+    let figures = workers::figures(app.db()).await?.into_iter().map(Into::into).collect();
+    Ok(Json(Agents { agents: app.ports.agents.to_vec(), workers, figures }))
+}

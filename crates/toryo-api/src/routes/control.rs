@@ -1,0 +1,105 @@
+//! What people do with a run.
+
+use crate::app::App;
+use crate::extract::{Body, Id, OptionalBody};
+use crate::problem::{Problem, ProblemBody};
+use crate::wire::actions::{
+    ActionResult, Cancel, Decision, NewMessage, OPERATOR, Resume, Retry, optional_text,
+};
+use axum::Json;
+use axum::extract::State;
+use toryo_domain::RunId;
+use toryo_engine::control as engine;
+
+type Reply = Result<Json<ActionResult>, Problem>;
+
+/// Ends a run; its model calls and commands end within a second, and everything so far is kept.
+#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "control", request_body = Option<Cancel>,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run has ended.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn cancel(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    OptionalBody(body): OptionalBody<Cancel>,
+) -> Reply {
+    let reason = optional_text("/reason", body.reason.as_deref())?;
+    let status = engine::cancel(&app.engine, run_id, OPERATOR, reason.as_deref()).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}
+
+/// Lets a run go on that stopped at a limit or a guardrail, with as much allowance once more.
+#[utoipa::path(post, path = "/runs/{id}/resume", tag = "control", request_body = Option<Resume>,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run is not stopped so.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn resume(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    OptionalBody(Resume {}): OptionalBody<Resume>,
+) -> Reply {
+    let status = engine::resume(&app.engine, run_id, OPERATOR).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}
+
+/// Tries failed steps again; what is upstream of them is kept.
+#[utoipa::path(post, path = "/runs/{id}/retry", tag = "control", request_body = Option<Retry>,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "Nothing failed.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn retry(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    OptionalBody(body): OptionalBody<Retry>,
+) -> Reply {
+    let status = engine::retry(&app.engine, run_id, OPERATOR, body.step_key.as_ref()).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}
+
+/// Approves what the run waits with.
+#[utoipa::path(post, path = "/runs/{id}/approve", tag = "control", request_body = Option<Decision>,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run does not wait for approval.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn approve(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    OptionalBody(body): OptionalBody<Decision>,
+) -> Reply {
+    let comment = optional_text("/comment", body.comment.as_deref())?;
+    let status = engine::approve(&app.engine, run_id, OPERATOR, comment.as_deref()).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}
+
+/// Rejects what the run waits with: with a comment another round heeds it, without one the run ends.
+#[utoipa::path(post, path = "/runs/{id}/reject", tag = "control", request_body = Option<Decision>,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run does not wait for approval.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn reject(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    OptionalBody(body): OptionalBody<Decision>,
+) -> Reply {
+    let comment = optional_text("/comment", body.comment.as_deref())?;
+    let status = engine::reject(&app.engine, run_id, OPERATOR, comment.as_deref()).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}
+
+/// Writes to the agents of a run; where the run waits for input, this answers its questions and lets it go on.
+#[utoipa::path(post, path = "/runs/{id}/messages", tag = "control", request_body = NewMessage,
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "Done.", body = ActionResult),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run has ended.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "The message is blank or too long.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn message(State(app): State<App>, Id(run_id): Id<RunId>, Body(body): Body<NewMessage>) -> Reply {
+    let (author, text) = body.check()?;
+    let status = engine::message(&app.engine, run_id, &author, &text).await?;
+    Ok(Json(ActionResult { run_id, status }))
+}

@@ -1,0 +1,8 @@
+//! What goes over the wire: requests with their checks, replies made from what the blackboard holds.
+
+pub mod actions;
+pub mod lists;
+pub mod repos;
+pub mod runs;
+pub mod schemas;
+pub mod tasks;
