@@ -61,25 +61,19 @@ impl TestBed {
     }
 }
 
-/// `toryo sandbox build` makes the image where it is missing, says on standard error how, and names it on the
-/// last line of its standard output.
+/// `toryo sandbox build` makes the image where it is missing. The last line of its standard output begins with the
+/// image's name.
 async fn build_image(signals: &mut Signals) -> Result<String> {
     let mut command = Command::new(toryo()?);
     command.args(["sandbox", "build"]).current_dir(workspace::root());
-    let mut last = String::new();
-    let keep_last = |line: &str| {
+    let mut image = None;
+    let first_word = |line: &str| {
         eprintln!("{line}");
-        if !line.trim().is_empty() {
-            line.trim().clone_into(&mut last);
-        }
+        image = line.split_whitespace().next().map(str::to_owned).or(image.take());
     };
-    let ended = child::run_reading(command, signals, keep_last).await?;
+    let ended = child::run_reading(command, signals, first_word).await?;
     ended.succeeded("toryo sandbox build")?;
-    ensure!(
-        !last.is_empty() && !last.contains(char::is_whitespace),
-        "the last line of `toryo sandbox build` should be the image's name, and is {last:?}"
-    );
-    Ok(last)
+    image.context("`toryo sandbox build` does not name the image")
 }
 
 /// The program as the tests build it.
