@@ -1,11 +1,11 @@
 //! Settings of the HTTP side.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use toryo_domain::{Limits, Usd};
 
 /// Settings of the HTTP side, section `[api]` of `toryo.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Names by which this server may be addressed, without port; `*` allows every name. The default is loopback,

@@ -50,7 +50,7 @@ pub fn logging(config: &Config) -> Result<()> {
 }
 
 fn masker(config: &Config) -> Masker {
-    Masker::with_known(config.secrets())
+    Masker::new(config.secrets())
 }
 
 fn url<'a>(secret: Option<&'a SecretString>, key: &str, variable: &str) -> Result<&'a str> {
@@ -87,6 +87,7 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
     let tools = Tools {
         forge: Arc::new(forge),
         sandbox: Arc::new(sandbox.clone()),
+        sandbox_limits: config.sandbox.limits.clone(),
         gateway,
         indexes: IndexCache::new(INDEXES),
         guardrails: config.guardrails.clone(),
