@@ -329,9 +329,9 @@ fn model_call(facts: &Facts<'_>) -> String {
     format!(
         "{} · {} in, {} out · ${:.4} · {:.1} s{replayed}",
         facts.or("model", &facts.or("route", "model")),
-        count(facts.number("input_tokens")),
-        count(facts.number("output_tokens")),
-        facts.float("cost").or(facts.float("cost_usd")).unwrap_or_default(),
+        count(facts.number("tokens_in")),
+        count(facts.number("tokens_out")),
+        facts.float("cost_usd").unwrap_or_default(),
         facts.number("latency_ms") as f64 / 1000.0,
     )
 }
@@ -369,13 +369,10 @@ fn finding(facts: &Facts<'_>) -> (Tone, String, Option<String>) {
 }
 
 fn policy(facts: &Facts<'_>) -> (Tone, String, Option<String>) {
-    let allowed = facts.flag("allowed").or_else(|| facts.flag("allow"));
-    let (tone, verdict) = match allowed {
-        Some(false) => (Tone::Bad, "refused"),
-        _ => (Tone::Detail, "allowed"),
-    };
-    let text = format!("guardrail {}: {verdict}", facts.or("rule", "check"));
-    (tone, text, facts.text("reason").or_else(|| facts.reasons()))
+    let refused = facts.text("decision").is_some_and(|it| it == "refuse");
+    let (tone, verdict) =
+        if refused { (Tone::Bad, "refused the change") } else { (Tone::Detail, "let it pass") };
+    (tone, format!("the guardrails {verdict}"), facts.reasons())
 }
 
 fn pull_request(facts: &Facts<'_>, what: &str) -> String {
@@ -434,12 +431,10 @@ impl<'a> Facts<'a> {
         if let Some(reason) = self.text("reason") {
             return Some(reason);
         }
-        let list = ["reasons", "refusals", "refused", "edits"]
-            .iter()
-            .find_map(|name| self.0.get(name)?.as_array())?;
+        let list = ["refusals", "findings", "edits"].iter().find_map(|name| self.0.get(name)?.as_array())?;
         let lines: Vec<_> = list
             .iter()
-            .filter_map(|it| it.as_str().or_else(|| it.get("reason")?.as_str()))
+            .filter_map(|it| it.get("reason").or_else(|| it.get("text"))?.as_str())
             .map(|line| format!("· {line}"))
             .collect();
         Some(lines.join("\n"))
