@@ -123,7 +123,8 @@ impl Postgres {
         let port = format!("port={}", self.port);
         // No Unix socket: its path has a limit of about 100 bytes, which a data folder may exceed.
         let always = ["listen_addresses=127.0.0.1", "unix_socket_directories=", &port];
-        // Every test has a database of its own, so tests need many sessions; their log is read as evidence.
+        // Every test has a database of its own, so tests need many sessions; their log and the number of writing
+        // transactions are read as evidence, so the server makes none of its own.
         // Commits stay synchronous: the system then has them even when a test kills the server.
         let for_tests =
             ["fsync=off", "full_page_writes=off", "max_connections=400", "log_connections=authorization"];
