@@ -106,7 +106,7 @@ impl Mirror {
         work: impl FnOnce(&git2::Repository) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let path = Arc::clone(&self.path);
-        blocking(move || work(&git2::Repository::open_bare(path)?)).await
+        blocking(move || work(&open(&path)?)).await
     }
 }
 
@@ -195,6 +195,13 @@ pub struct Identity {
     pub name: String,
     /// The address.
     pub email: String,
+}
+
+/// Opens a mirror. Not with `open_bare`, which overlooks that the history of a shallow clone ends early.
+pub(crate) fn open(mirror: &Path) -> Result<git2::Repository, git2::Error> {
+    let nowhere_above: [&str; 0] = [];
+    let flags = git2::RepositoryOpenFlags::BARE | git2::RepositoryOpenFlags::NO_SEARCH;
+    git2::Repository::open_ext(mirror, flags, nowhere_above)
 }
 
 /// libgit2's form of a commit id.

@@ -160,3 +160,6 @@ impl Forge for Local {
         Ok(Opened { pull_request, created })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,8 +41,10 @@ impl Found {
     pub async fn resolve(&self, rev: &str) -> Result<CommitId, Error> {
         let (folder, rev) = (self.folder.clone(), rev.to_owned());
         blocking(move || {
-            let unknown =
-                || Error::UnknownRevision { repo: folder.display().to_string(), rev: rev.chars().take(200).collect() };
+            let unknown = || Error::UnknownRevision {
+                repo: folder.display().to_string(),
+                rev: rev.chars().take(200).collect(),
+            };
             // Discovered anew, because a linked work tree has a HEAD of its own.
             let repository = git2::Repository::discover(&folder)?;
             let object = repository.revparse_single(&rev).map_err(|_| unknown())?;

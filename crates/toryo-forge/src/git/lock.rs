@@ -3,11 +3,24 @@
 use crate::Error;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 /// How often a taken lock is tried again. Short beside a fetch, long beside a system call.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// After this time one of Git's own lock files belongs to a process that was killed: Git holds them while it writes
+/// a reference or a small file, which takes milliseconds.
+pub(crate) const DEAD: Duration = Duration::from_secs(30);
+
+/// Removes a lock file of Git's that a killed process left, so that the next try succeeds.
+pub(crate) fn break_dead(lock: &Path) {
+    let modified = std::fs::metadata(lock).and_then(|found| found.modified());
+    let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+    if age.is_ok_and(|age| age > DEAD) && std::fs::remove_file(lock).is_ok() {
+        tracing::warn!("removed the lock {} that a killed process left", lock.display());
+    }
+}
 
 /// A held lock. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]

@@ -1,16 +1,18 @@
 //! Moving commits between a mirror and a place that the `git` program reaches: look, fetch, push.
 
 use super::command::{Call, Finished, Transport};
-use super::{Mirror, commit_id, oid};
+use super::{Mirror, commit_id, lock, oid};
 use crate::Error;
 use git2::Repository;
 use std::ffi::OsString;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 use toryo_domain::CommitId;
 
-/// Where the last fetch of a mirror put the branch it fetched.
-const FETCHED: &str = "refs/toryo/fetched/tip";
+/// Where fetches put what they fetched, each under a name of its own: a `git` that outlives a killed worker
+/// cannot change what another fetch sees.
+const FETCHED: &str = "refs/toryo/fetched";
 
 /// Every commit that was fetched keeps a reference of its own: nothing is lost when a branch is rewritten, and
 /// Git negotiates with them.
@@ -87,15 +89,18 @@ impl Place {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<CommitId, Error> {
-        let finished = self.fetch(mirror, &format!("+refs/heads/{branch}:{FETCHED}"), limit, cancel).await?;
+        let fetched = fetched_name();
+        let finished = self.fetch(mirror, &format!("+refs/heads/{branch}:{fetched}"), limit, cancel).await?;
         if finished.stderr.contains("couldn't find remote ref") {
             return Err(Error::UnknownBranch { repo: self.name.clone(), branch: branch.to_owned() });
         }
         self.checked("fetch", finished)?;
         mirror
-            .work(|repository| {
-                let tip = commit_id(repository.find_reference(FETCHED)?.peel_to_commit()?.id())?;
+            .work(move |repository| {
+                let mut fetched = repository.find_reference(&fetched)?;
+                let tip = commit_id(fetched.peel_to_commit()?.id())?;
                 keep(repository, &tip)?;
+                fetched.delete()?;
                 Ok(tip)
             })
             .await
@@ -110,7 +115,7 @@ impl Place {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         // Most servers hand out any commit that a branch reaches; for others every branch is fetched.
-        let exact = self.fetch(mirror, &format!("+{commit}:{FETCHED}"), limit, cancel).await?;
+        let exact = self.fetch(mirror, &format!("+{commit}:{}", fetched_name()), limit, cancel).await?;
         if !exact.success {
             let all = self.fetch(mirror, "+refs/heads/*:refs/toryo/heads/*", limit, cancel).await?;
             self.checked("fetch", all)?;
@@ -196,9 +201,12 @@ impl Place {
 pub(crate) async fn prepare(mirror: &Mirror) -> Result<(), Error> {
     let path = mirror.path().to_owned();
     super::blocking(move || {
-        if Repository::open_bare(&path).is_err() {
+        if super::open(&path).is_err() {
             // Also mends what a killed process left half made: nothing of it was used yet.
             Repository::init_opts(&path, git2::RepositoryInitOptions::new().bare(true))?;
+        }
+        for name in ["HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock"] {
+            lock::break_dead(&path.join(name));
         }
         Ok(())
     })
@@ -211,8 +219,17 @@ pub(crate) async fn is_kept(mirror: &Mirror, commit: &CommitId) -> bool {
     mirror.work(move |repository| Ok(repository.find_reference(&name).is_ok())).await.unwrap_or(false)
 }
 
+/// A reference name that no other fetch uses, on this machine or in another container.
+fn fetched_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{FETCHED}/{now}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 fn keep(repository: &Repository, commit: &CommitId) -> Result<(), Error> {
-    repository.reference(&format!("{KEPT}/{commit}"), oid(commit)?, true, "fetched")?;
+    let name = format!("{KEPT}/{commit}");
+    lock::break_dead(&repository.path().join(format!("{name}.lock")));
+    repository.reference(&name, oid(commit)?, true, "fetched")?;
     Ok(())
 }
 

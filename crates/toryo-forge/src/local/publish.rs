@@ -2,18 +2,14 @@
 //! work tree, index and `HEAD` are never opened for writing.
 
 use super::path;
-use crate::git::{Mirror, oid};
+use crate::git::{Mirror, lock, oid};
 use crate::{Error, commit_message};
 use git2::{ErrorCode, Oid, Repository, Signature};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use toryo_domain::CommitId;
-
-/// After this time a lock on a branch of ours belongs to a process that was killed: writing a reference takes
-/// milliseconds.
-const DEAD_LOCK: Duration = Duration::from_secs(30);
 
 /// How often a lock of a living process is tried again, and how long is waited in between.
 const TRIES: u32 = 40;
@@ -67,7 +63,11 @@ fn refuse_checked_out(git_dir: &Path, branch: &str) -> Result<(), Error> {
 }
 
 /// Adds what the repository lacks as one pack, which appears whole or not at all.
-fn copy_objects(mirror: &Repository, target: &Repository, commit: &git2::Commit<'_>) -> Result<(), Error> {
+pub(super) fn copy_objects(
+    mirror: &Repository,
+    target: &Repository,
+    commit: &git2::Commit<'_>,
+) -> Result<(), Error> {
     let there = target.odb()?;
     let mut walk = mirror.revwalk()?;
     let (mut queue, mut seen, mut missing) = (vec![commit.id()], BTreeSet::new(), false);
@@ -111,7 +111,7 @@ fn move_branch(target: &Repository, branch: &str, commit: Oid) -> Result<(), Err
     }
     let mut transaction = target.transaction()?;
     if let Err(error) = transaction.lock_ref(&name) {
-        break_dead_lock(&target.commondir().join(format!("{name}.lock")));
+        lock::break_dead(&target.commondir().join(format!("{name}.lock")));
         return Err(error.into());
     }
     match target.refname_to_id(&name) {
@@ -125,16 +125,6 @@ fn move_branch(target: &Repository, branch: &str, commit: Oid) -> Result<(), Err
     transaction.set_target(&name, commit, Some(&who), "toryo: publish")?;
     transaction.commit()?;
     Ok(())
-}
-
-/// Removes the lock file of a branch of ours that a killed process left, so that the next try succeeds.
-fn break_dead_lock(lock: &Path) {
-    let age = std::fs::metadata(lock)
-        .and_then(|found| found.modified())
-        .map(|at| SystemTime::now().duration_since(at));
-    if matches!(age, Ok(Ok(age)) if age > DEAD_LOCK) && std::fs::remove_file(lock).is_ok() {
-        tracing::warn!("removed the lock {} that a killed process left", lock.display());
-    }
 }
 
 /// Whether the branch may be moved from `tip` to `commit` without losing anything: `tip` was made by the same run
