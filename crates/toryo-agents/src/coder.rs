@@ -192,7 +192,7 @@ async fn propose(
         let mut refusals = situation.out_of_bounds(&set);
         let mut tree = situation.tree.clone();
         if refusals.is_empty() {
-            match edits::apply(&situation.tree, &set.edits).await? {
+            match edits::apply(&situation.tree, set.clone()).await? {
                 Ok(edited) => tree = edited,
                 Err(refused) => refusals = refused,
             }

@@ -2,8 +2,9 @@
 
 use crate::tree::Tree;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt;
-use toryo_code::{EditSet, ProposeEdit};
+use toryo_code::{EditResult, EditSet, ProposeEdit, Status};
 use toryo_domain::RepoPath;
 use toryo_engine::Failure;
 
@@ -121,11 +122,52 @@ pub async fn stats(before: &Tree, after: &Tree) -> Result<Value, Failure> {
     Ok(Value::Array(files))
 }
 
-/// Applies edits to a tree: the new tree, or why none of them was applied.
+/// Applies an edit set to a tree: the new tree, or why none of it was applied.
 ///
 /// # Errors
 /// The tree cannot be read.
-pub async fn apply(tree: &Tree, edits: &[ProposeEdit]) -> Result<Result<Tree, Vec<Refusal>>, Failure> {
-    let _ = edits;
-    Ok(Ok(tree.clone()))
+pub async fn apply(tree: &Tree, set: EditSet) -> Result<Result<Tree, Vec<Refusal>>, Failure> {
+    let mut contents = BTreeMap::new();
+    for path in set.edits.iter().filter_map(path_of) {
+        if let Some(file) = tree.read(&path).await? {
+            contents.insert(path, file.bytes.to_vec());
+        }
+    }
+    // Parsing is CPU bound, and a hostile patch may take its time.
+    let work = move || toryo_code::apply(&set, &contents);
+    let applied = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::bug(format!("applying edits ended early: {error}")))?;
+    let Some(changes) = applied.changes else {
+        return Ok(Err(refusals(&applied.results)));
+    };
+    let mut edited = tree.clone();
+    for change in changes {
+        match change.after {
+            Some(bytes) => edited.write(change.path, bytes),
+            None => edited.remove(change.path),
+        }
+    }
+    Ok(Ok(edited))
+}
+
+/// What was refused for its own sake; edits that only shared the set's fate are left out.
+fn refusals(results: &[EditResult]) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for (at, result) in results.iter().enumerate() {
+        let Status::Refused { reason, candidates } = &result.status else { continue };
+        if *reason == toryo_code::Refusal::OthersRefused {
+            continue;
+        }
+        let candidates =
+            candidates.iter().take(MOST_CANDIDATES).map(|candidate| match candidate.symbol.as_str() {
+                "" => format!("line {}: {}", candidate.line, candidate.text),
+                symbol => format!("`{symbol}` at line {}: {}", candidate.line, candidate.text),
+            });
+        refusals.push(Refusal {
+            candidates: candidates.collect(),
+            ..Refusal::new(at, &result.file_path, &reason.to_string())
+        });
+    }
+    refusals
 }

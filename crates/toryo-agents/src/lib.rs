@@ -36,6 +36,7 @@ pub mod tree;
 
 pub use assets::{Assets, Manifest};
 pub use baselines::Baselines;
+pub use search::index_commit;
 pub use tools::{Config, Tools};
 
 use std::sync::Arc;
@@ -43,14 +44,14 @@ use toryo_engine::Agent;
 
 /// All agents, one a role: the one list.
 #[must_use]
-pub fn agents(tools: &Arc<Tools>) -> Vec<Arc<dyn Agent>> {
+pub fn agents(tools: Arc<Tools>) -> Vec<Arc<dyn Agent>> {
     vec![
-        Arc::new(spec_refiner::SpecRefiner(Arc::clone(tools))),
-        Arc::new(planner::Planner(Arc::clone(tools))),
-        Arc::new(retriever::Retriever(Arc::clone(tools))),
-        Arc::new(coder::Coder(Arc::clone(tools))),
-        Arc::new(tester::Tester(Arc::clone(tools))),
-        Arc::new(critic::Critic(Arc::clone(tools))),
-        Arc::new(integrator::Integrator(Arc::clone(tools))),
+        Arc::new(spec_refiner::SpecRefiner(Arc::clone(&tools))),
+        Arc::new(planner::Planner(Arc::clone(&tools))),
+        Arc::new(retriever::Retriever(Arc::clone(&tools))),
+        Arc::new(coder::Coder(Arc::clone(&tools))),
+        Arc::new(tester::Tester(Arc::clone(&tools))),
+        Arc::new(critic::Critic(Arc::clone(&tools))),
+        Arc::new(integrator::Integrator(tools)),
     ]
 }

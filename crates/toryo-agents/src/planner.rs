@@ -37,7 +37,7 @@ impl Agent for Planner {
         let tools = &*self.0;
         let tree = states::base(ctx, tools).await?;
         let spec = ctx.outputs.spec().ok_or_else(|| crate::failures::missing("specification"))?;
-        let index = search::index(ctx, tools, &tree).await?;
+        let index = search::index(tools, &tree).await?;
         let query =
             format!("{}\n\n{}\n\n{}", ctx.task.wish.goal, spec.summary, spec.acceptance_criteria.join("\n"));
         let request = PackRequest {

@@ -147,7 +147,7 @@ impl Prompts {
         let version = self.get(name).map_or(0, |prompt| prompt.version);
         let context: BTreeMap<&str, Value> =
             variables.0.into_iter().chain([("schema", Value::from(schema))]).collect();
-        let context = Value::from_iter(context);
+        let context = Value::from_pairs(context);
         let render = |template: &str| self.templates.get_template(template)?.render(context.clone());
         Ok(Rendered {
             name: format!("{name} v{version}"),

@@ -40,7 +40,7 @@ impl Agent for Retriever {
         let subtask = texts::subtask_of(ctx)?;
         let base = states::base(ctx, tools).await?;
         let tree = states::start(ctx, &base, &subtask.id).await?;
-        let index = search::index(ctx, tools, &tree).await?;
+        let index = search::index(tools, &tree).await?;
         let variables = Variables::new()
             .with("subtask", texts::subtask(&subtask))
             .with("files", texts::files(&tree.paths()))

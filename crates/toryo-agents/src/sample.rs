@@ -2,8 +2,9 @@
 
 use git2::{IndexEntry, IndexTime, Repository, RepositoryInitOptions, Signature, Time};
 use rust_embed::RustEmbed;
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use toryo_domain::CommitId;
+use toryo_domain::{Approval, CommitId, Limits, NewTask, Priority};
 
 /// All samples: a folder with the repository's files, and beside it the task and the recording.
 #[derive(RustEmbed)]
@@ -37,20 +38,38 @@ pub enum Error {
     CommitId(#[from] toryo_domain::ids::NotACommitId),
 }
 
-/// The sample's task: `goal`, `constraints`, `acceptance_criteria`, as in the body of `POST /tasks` without `repo_url`.
-#[must_use]
-pub fn task_json() -> String {
-    text("hirelog.task.json")
+/// The recorded replies of a whole run on the sample's commit, as the replay provider reads them.
+pub const RECORDING: &str = include_str!("../../../samples/hirelog.recording.json");
+
+/// The sample's task as written: goal, constraints and criteria.
+const TASK: &str = include_str!("../../../samples/hirelog.task.json");
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    goal: String,
+    constraints: Vec<String>,
+    acceptance_criteria: Vec<String>,
 }
 
-/// The recorded replies of a whole run, as the replay provider reads them.
+/// The sample's task for the repository in this folder.
 #[must_use]
-pub fn recording_json() -> String {
-    text("hirelog.recording.json")
-}
-
-fn text(name: &str) -> String {
-    Files::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default()
+pub fn task(folder: &Path) -> NewTask {
+    // The text is embedded and a test reads it, so the fallback is never seen.
+    let written: Written = serde_json::from_str(TASK).unwrap_or_default();
+    NewTask {
+        repo_url: folder.to_string_lossy().into_owned(),
+        goal: written.goal,
+        issue_id: None,
+        base_branch: None,
+        constraints: written.constraints,
+        acceptance_criteria: written.acceptance_criteria,
+        priority: Priority::Normal,
+        approval: Approval::None,
+        limits: Limits::default(),
+        labels: vec!["sample".to_owned()],
+        source: "sample".to_owned(),
+    }
 }
 
 /// The sample's files by path, sorted.
@@ -145,14 +164,15 @@ mod tests {
         assert_eq!(materialise(&one.path().join(NAME)).unwrap(), commit, "a second call changes nothing");
         let repository = Repository::open(one.path().join(NAME)).unwrap();
         assert!(repository.statuses(None).unwrap().iter().all(|entry| entry.status().is_empty()));
-        assert_eq!(repository.head().unwrap().shorthand(), Some(BRANCH));
-        let recording: serde_json::Value = serde_json::from_str(&recording_json()).unwrap();
+        assert_eq!(repository.head().unwrap().shorthand().unwrap(), BRANCH);
+        let recording: serde_json::Value = serde_json::from_str(RECORDING).unwrap();
         assert_eq!(
             recording["repository_commit"],
             commit.as_str(),
             "the recording belongs to another commit"
         );
         assert!(files().len() >= 15);
+        assert!(task(one.path()).goal.starts_with("The last day of a hire is not counted"));
     }
 
     #[test]

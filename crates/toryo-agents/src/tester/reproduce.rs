@@ -14,6 +14,7 @@ use crate::tools::Tools;
 use crate::tree::Tree;
 use serde_json::json;
 use std::collections::BTreeSet;
+use toryo_code::EditSet;
 use toryo_domain::output::ReproduceOutput;
 use toryo_domain::{Digest, EventType, RepoPath, Subtask, SubtaskKind, TestCase, TestOutcome};
 use toryo_engine::{Failure, StepContext};
@@ -157,10 +158,11 @@ async fn write(
     if !refusals.is_empty() {
         return Ok(Err(refusals));
     }
-    let tree = match edits::apply(start, &plan.edits).await? {
-        Ok(tree) => tree,
-        Err(refusals) => return Ok(Err(refusals)),
-    };
+    let tree =
+        match edits::apply(start, EditSet { edits: plan.edits.clone(), summary: String::new() }).await? {
+            Ok(tree) => tree,
+            Err(refusals) => return Ok(Err(refusals)),
+        };
     for test in &tests {
         if !tree.has(&test.file) {
             refusals.push(Refusal::of_set(&format!("`tests` names {}, which is not there", test.file)));

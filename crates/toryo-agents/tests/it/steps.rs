@@ -1,0 +1,339 @@
+//! Single steps with scripted models and a sandbox that runs nothing.
+
+use crate::harness::{Stage, junit, plan_of, recorded, script};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use toryo_domain::TestOutcome::{Error, Failed, Passed};
+use toryo_domain::output::{CodeOutput, CriticOutput, ReproduceOutput, TestOutput, Weight};
+use toryo_domain::{EventType, FailureClass, FileState, Output, RepoPath, Severity, StepKey};
+use toryo_sandbox::fake::FakeSandbox;
+
+const PROOF: &str = "tests.test_spans::test_both_days_are_counted";
+const INVOICE: &str = "tests.test_invoice::test_an_invoice_counts_both_days";
+
+/// A stage after spec, plan and retrieval of the sample's first subtask.
+async fn planned(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+    let plan = recorded("plan", 1);
+    planned_as(plan, replies, sandbox).await
+}
+
+async fn planned_as(plan: Value, replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+    let id = plan["subtasks"][0]["id"].as_str().unwrap().to_owned();
+    let retrieve = format!("retrieve:{id}");
+    let mut all = vec![
+        ("spec", recorded("spec", 1)),
+        ("plan", plan),
+        (retrieve.as_str(), recorded("retrieve:count-last-day", 1)),
+    ];
+    all.extend(replies);
+    let mut stage = Stage::new(script(all), Arc::new(sandbox.clone()));
+    for step in ["spec", "plan", &retrieve] {
+        stage.run(step).await.unwrap();
+    }
+    stage
+}
+
+fn code(output: Output) -> CodeOutput {
+    let Output::Code(output) = output else { panic!("{output:?}") };
+    output
+}
+
+fn reproduce(output: Output) -> ReproduceOutput {
+    let Output::Reproduce(output) = output else { panic!("{output:?}") };
+    output
+}
+
+fn test(output: Output) -> TestOutput {
+    let Output::Test(output) = output else { panic!("{output:?}") };
+    output
+}
+
+fn path(text: &str) -> RepoPath {
+    text.parse().unwrap()
+}
+
+async fn content(stage: &Stage, output: &CodeOutput, file: &str) -> String {
+    match &output.changes.files[&path(file)] {
+        FileState::Present { digest, .. } => stage.text(digest).await,
+        FileState::Deleted => panic!("{file} was removed"),
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_question_stops_once_and_never_after_an_answer() {
+    let mut asks = recorded("spec", 1);
+    asks["questions"] = json!([{ "text": "Which rule?", "weight": "blocking", "assumption": "" }]);
+    let replies = vec![("spec", asks.clone()), ("spec#2", asks)];
+    let mut stage = Stage::new(script(replies), Arc::new(FakeSandbox::new()));
+    let Output::Spec(first) = stage.run("spec").await.unwrap() else { panic!("no spec") };
+    assert!(first.is_blocked());
+    stage.say("Both days count.");
+    let Output::Spec(second) = stage.run("spec#2").await.unwrap() else { panic!("no spec") };
+    assert!(!second.is_blocked());
+    assert_eq!((second.questions[0].weight, second.base_commit), (Weight::Major, first.base_commit));
+    assert!(!second.questions[0].assumption.is_empty());
+}
+
+#[tokio::test]
+async fn the_pack_holds_what_the_subtask_needs_and_says_what_it_leaves_out() {
+    let stage = planned(vec![], &FakeSandbox::new()).await;
+    let Some(Output::Retrieve(output)) =
+        stage.outputs.get(&"retrieve:count-last-day".parse::<StepKey>().unwrap())
+    else {
+        panic!("no pack")
+    };
+    assert_eq!(output.files[0].as_str(), "src/hirelog/spans.py");
+    assert!(output.related_tests.contains(&path("tests/test_spans.py")), "{:?}", output.related_tests);
+    assert!((2..=10).contains(&output.files.len()) && output.tokens <= 10_000, "{output:?}");
+    assert!(stage.text(&output.pack).await.contains("return max(1, (self.last - self.first).days)"));
+}
+
+#[tokio::test]
+async fn tests_that_fail_for_the_right_reason_become_the_proof() {
+    let sandbox = FakeSandbox::new();
+    sandbox.reply(junit(&[(PROOF, Failed, "assert 2 == 3"), (INVOICE, Failed, "assert '3 days'")]));
+    let step = "reproduce:count-last-day";
+    let mut stage = planned(vec![(step, recorded(step, 1))], &sandbox).await;
+    let output = reproduce(stage.run(step).await.unwrap());
+    assert!(output.failed_before);
+    assert_eq!(output.must_pass, [PROOF, INVOICE]);
+    assert_eq!(output.changes.files.len(), 2);
+    let job = &sandbox.jobs()[0];
+    let argv = job.commands[0].argv.join(" ");
+    assert!(argv.ends_with("tests/test_invoice.py tests/test_spans.py"), "only the new tests run: {argv}");
+    assert!(
+        job.files
+            .iter()
+            .any(|file| String::from_utf8_lossy(&file.content).contains("test_both_days_are_counted"))
+    );
+    assert_eq!(stage.events(EventType::TestReport)[0]["failed"], 2);
+}
+
+#[tokio::test]
+async fn tests_that_prove_nothing_go_back_and_in_the_end_it_is_said() {
+    let step = "reproduce:count-last-day";
+    let reply = || (step, recorded(step, 1));
+    let sandbox = FakeSandbox::new();
+    sandbox.reply(junit(&[(PROOF, Passed, ""), (INVOICE, Passed, "")]));
+    sandbox.reply(junit(&[(PROOF, Failed, "NameError: name &apos;x&apos;"), (INVOICE, Failed, "assert")]));
+    sandbox.reply(junit(&[("::tests.test_spans", Error, "collection failure")]));
+    let mut stage = planned(vec![reply(), reply(), reply()], &sandbox).await;
+    let output = reproduce(stage.run(step).await.unwrap());
+    assert!(!output.failed_before);
+    assert_eq!(output.must_pass, Vec::<String>::new());
+    assert!(output.note.contains("was not run"), "{}", output.note);
+    // The first try passed and harms nobody; the broken ones are gone.
+    assert_eq!(output.changes.files.len(), 2);
+    let said: Vec<String> =
+        stage.events(EventType::ModelCall).iter().map(|call| call["prompt"].to_string()).collect();
+    assert_eq!(said.len(), 6, "spec, plan, retrieve and three tries");
+    assert_eq!(sandbox.unused(), 0);
+}
+
+#[tokio::test]
+async fn the_tester_does_not_edit_code() {
+    let step = "reproduce:count-last-day";
+    let mut cheat = recorded(step, 1);
+    cheat["edits"][0]["file_path"] = json!("src/hirelog/spans.py");
+    cheat["edits"][0]["locator"] = json!({ "symbol": "parse_day", "position": "after" });
+    let sandbox = FakeSandbox::new();
+    sandbox.reply(junit(&[(PROOF, Failed, "assert"), (INVOICE, Failed, "assert")]));
+    let mut stage = planned(vec![(step, cheat), (step, recorded(step, 1))], &sandbox).await;
+    assert!(reproduce(stage.run(step).await.unwrap()).failed_before);
+    let rejected = stage.events(EventType::EditRejected);
+    assert!(rejected[0]["refusals"][0]["reason"].as_str().unwrap().contains("no test file"), "{rejected:?}");
+}
+
+#[tokio::test]
+async fn a_refused_edit_goes_back_with_candidates_and_the_corrected_one_is_applied() {
+    let (one, two) = (recorded("code:count-last-day", 1), recorded("code:count-last-day", 2));
+    let sandbox = FakeSandbox::new();
+    let mut stage = planned(vec![("code:count-last-day", one), ("code:count-last-day", two)], &sandbox).await;
+    let output = code(stage.run("code:count-last-day").await.unwrap());
+    let rejected = stage.events(EventType::EditRejected);
+    assert!(rejected[0]["refusals"][0]["candidates"].to_string().contains("Span.__len__"), "{rejected:?}");
+    assert_eq!(stage.events(EventType::EditProposed).len(), 2);
+    let applied = stage.events(EventType::EditApplied);
+    assert_eq!(applied[0]["files"], json!([{ "path": "src/hirelog/spans.py", "added": 1, "removed": 1 }]));
+    let text = content(&stage, &output, "src/hirelog/spans.py").await;
+    assert!(
+        text.contains("        return (self.last - self.first).days + 1\n\n    def __contains__"),
+        "{text}"
+    );
+    insta::assert_snapshot!("coder_diff", stage.text(&output.diff).await);
+}
+
+#[tokio::test]
+async fn an_edit_set_is_applied_whole_or_not_at_all() {
+    let mut half = recorded("code:count-last-day", 2);
+    let bad = recorded("code:count-last-day", 1)["edits"][0].clone();
+    half["edits"].as_array_mut().unwrap().push(bad);
+    let replies = vec![
+        ("code:count-last-day", half.clone()),
+        ("code:count-last-day", half.clone()),
+        ("code:count-last-day", half),
+    ];
+    let mut stage = planned(replies, &FakeSandbox::new()).await;
+    let failure = stage.run("code:count-last-day").await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::InvalidOutput);
+    assert!(failure.text.contains("no definition is called `Span.days`"), "{}", failure.text);
+    assert_eq!(stage.events(EventType::EditApplied), Vec::<Value>::new());
+    assert_eq!(stage.events(EventType::EditRejected)[0]["refusals"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_proof_is_not_the_coders_to_change() {
+    let reproduced = "reproduce:count-last-day";
+    let cheat = json!({ "summary": "skip", "edits": [{ "file_path": "tests/test_spans.py", "edit_type": "delete",
+        "locator": { "symbol": "test_both_days_are_counted" }, "patch": "", "rationale_summary": "it fails" }] });
+    let sandbox = FakeSandbox::new();
+    sandbox.reply(junit(&[(PROOF, Failed, "assert"), (INVOICE, Failed, "assert")]));
+    let replies = vec![
+        (reproduced, recorded(reproduced, 1)),
+        ("code:count-last-day", cheat),
+        ("code:count-last-day", recorded("code:count-last-day", 2)),
+    ];
+    let mut stage = planned(replies, &sandbox).await;
+    stage.run(reproduced).await.unwrap();
+    let output = code(stage.run("code:count-last-day").await.unwrap());
+    let rejected = stage.events(EventType::EditRejected);
+    assert!(
+        rejected[0]["refusals"][0]["reason"].as_str().unwrap().contains("proves the subtask"),
+        "{rejected:?}"
+    );
+    assert!(content(&stage, &output, "tests/test_spans.py").await.contains("test_both_days_are_counted"));
+}
+
+#[tokio::test]
+async fn what_the_guardrails_refuse_goes_back_once_and_then_to_a_person() {
+    let forbidden = json!({ "summary": "ci", "edits": [{ "file_path": ".github/workflows/ci.yml", "edit_type": "insert",
+        "locator": { "whole_file": true }, "patch": "on: push\n", "rationale_summary": "r" }] });
+    let step = "code:count-last-day";
+    let mut stage = planned(vec![(step, forbidden.clone()), (step, forbidden)], &FakeSandbox::new()).await;
+    let failure = stage.run(step).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Policy);
+    assert!(failure.text.contains(".github/workflows"), "{}", failure.text);
+    assert_eq!(stage.events(EventType::PolicyDecision).len(), 2);
+}
+
+/// A stage whose first subtask is coded with a proof.
+async fn coded(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+    sandbox.reply(junit(&[(PROOF, Failed, "assert 2 == 3"), (INVOICE, Failed, "assert")]));
+    let mut all = vec![
+        ("reproduce:count-last-day", recorded("reproduce:count-last-day", 1)),
+        ("code:count-last-day", recorded("code:count-last-day", 2)),
+    ];
+    all.extend(replies);
+    let mut stage = planned(all, sandbox).await;
+    stage.run("reproduce:count-last-day").await.unwrap();
+    stage.run("code:count-last-day").await.unwrap();
+    stage
+}
+
+#[tokio::test]
+async fn a_test_run_is_good_where_only_old_failures_are_left() {
+    let sandbox = FakeSandbox::new();
+    let mut stage = coded(vec![], &sandbox).await;
+    let old = ("tests.test_cli::test_old", Failed, "assert");
+    sandbox.reply(junit(&[(PROOF, Passed, ""), (INVOICE, Passed, ""), old]));
+    // Without the change it failed as well.
+    sandbox.reply(junit(&[old]));
+    let output = test(stage.run("test:count-last-day").await.unwrap());
+    assert!(output.passed);
+    assert_eq!((output.summary.passed, output.summary.failed), (2, 1));
+    assert!(
+        output.digest.contains("tests.test_cli::test_old: fails as it did without the change"),
+        "{}",
+        output.digest
+    );
+    assert_eq!(sandbox.unused(), 0);
+}
+
+#[tokio::test]
+async fn a_failing_run_is_analysed_and_the_next_round_sees_it() {
+    let sandbox = FakeSandbox::new();
+    let analysis = recorded("test:block-return-day", 1);
+    let again = json!({ "summary": "again", "edits": [{ "file_path": "src/hirelog/spans.py", "edit_type": "replace",
+        "locator": { "symbol": "parse_month" }, "patch": "def parse_month(text):\n    \"\"\"Year and month.\"\"\"\n    day = parse_day(f\"{text.strip()}-01\")\n    return day.year, day.month\n",
+        "rationale_summary": "r" }] });
+    let replies = vec![("test:count-last-day", analysis), ("code:count-last-day#2", again)];
+    let mut stage = coded(replies, &sandbox).await;
+    sandbox.reply(junit(&[(PROOF, Failed, "assert 4 == 3"), (INVOICE, Passed, "")]));
+    let output = test(stage.run("test:count-last-day").await.unwrap());
+    assert!(!output.passed);
+    assert!(output.digest.contains("assert 4 == 3"), "{}", output.digest);
+    assert_eq!(output.analysis.unwrap().suspects.len(), 2);
+
+    let second = code(stage.run("code:count-last-day#2").await.unwrap());
+    let calls = stage.events(EventType::ModelCall);
+    let prompt = calls.last().unwrap()["prompt"].as_str().unwrap().parse().unwrap();
+    let prompt = stage.text(&prompt).await;
+    for shown in [
+        "assert 4 == 3",
+        "the rule is symmetric",
+        "+        return (self.last - self.first).days + 1",
+        "| def parse_month(text):",
+    ] {
+        assert!(prompt.contains(shown), "{shown} is missing in:\n{prompt}");
+    }
+    // The second round builds on the first.
+    assert!(content(&stage, &second, "src/hirelog/spans.py").await.contains("days + 1"));
+}
+
+#[tokio::test]
+async fn a_suite_that_ends_without_a_report_fails_and_says_how() {
+    let sandbox = FakeSandbox::new();
+    let replies = vec![("test:count-last-day", recorded("test:block-return-day", 1))];
+    let mut stage = coded(replies, &sandbox).await;
+    let mut killed = junit(&[]);
+    killed.collected.clear();
+    killed.outputs[0].exit = toryo_sandbox::Exit::TimedOut;
+    killed.outputs[0].text = "File \"tests/test_cli.py\", line 9 in test_hangs".into();
+    sandbox.reply(killed);
+    // Without the change it ends well.
+    sandbox.reply(junit(&[("tests.test_cli::test_old", Passed, "")]));
+    let output = test(stage.run("test:count-last-day").await.unwrap());
+    assert!(!output.passed);
+    assert!(output.summary.failing.contains(&"toryo::test-command".to_owned()), "{:?}", output.summary);
+    assert!(output.digest.contains("killed at its time limit"), "{}", output.digest);
+}
+
+#[tokio::test]
+async fn the_critic_sees_patch_and_tests_apart_and_a_blocking_finding_stops() {
+    let sandbox = FakeSandbox::new();
+    let mut review = recorded("critic:count-last-day", 1);
+    review["findings"][0]["severity"] = json!("blocking");
+    let mut stage = coded(vec![("critic:count-last-day", review)], &sandbox).await;
+    sandbox.reply(junit(&[(PROOF, Passed, ""), (INVOICE, Passed, "")]));
+    stage.run("test:count-last-day").await.unwrap();
+    let Output::Critic(CriticOutput { approved, findings, .. }) =
+        stage.run("critic:count-last-day").await.unwrap()
+    else {
+        panic!("no review")
+    };
+    assert!(!approved);
+    assert_eq!(findings[0].severity, Severity::Blocking);
+    assert_eq!(stage.events(EventType::ReviewFinding).len(), findings.len());
+    let calls = stage.events(EventType::ModelCall);
+    let prompt = calls.last().unwrap()["prompt"].as_str().unwrap().parse().unwrap();
+    let prompt = stage.text(&prompt).await;
+    let (patch, tests) = prompt.split_once("# Its tests").unwrap();
+    assert!(patch.contains("days + 1") && !patch.contains("test_both_days_are_counted"));
+    assert!(tests.contains("+def test_both_days_are_counted"));
+}
+
+#[tokio::test]
+async fn a_documentation_subtask_goes_without_a_proof() {
+    let plan = plan_of(
+        json!({ "id": "say-it", "kind": "documentation", "title": "Say it", "description": "Say it in the changes.",
+        "target_files": ["docs/changes.md"], "new_files": [], "target_symbols": [], "acceptance_criteria": ["it is said"], "depends_on": [] }),
+    );
+    let edit = json!({ "summary": "said", "edits": [{ "file_path": "docs/changes.md", "edit_type": "insert",
+        "locator": { "line_range": [1, 1], "expect": "# Changes", "position": "after" }, "patch": "\nBoth days count.\n", "rationale_summary": "r" }] });
+    let sandbox = FakeSandbox::new();
+    let mut stage = planned_as(plan, vec![("code:say-it", edit)], &sandbox).await;
+    let output = code(stage.run("code:say-it").await.unwrap());
+    assert!(content(&stage, &output, "docs/changes.md").await.starts_with("# Changes\n\nBoth days count.\n"));
+    sandbox.reply(junit(&[("tests.test_cli::test_x", Passed, "")]));
+    assert!(test(stage.run("test:say-it").await.unwrap()).passed);
+}
