@@ -180,6 +180,27 @@ impl EditSet {
     }
 }
 
+impl Patch {
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let size = |operation: &Operation| match operation {
+            Operation::ReplaceBody { text }
+            | Operation::SetSignature { text }
+            | Operation::AddDecorator { text }
+            | Operation::AddImport { text }
+            | Operation::SetDocstring { text } => text.len(),
+            Operation::RemoveDecorator { name } => name.len(),
+            Operation::Rename { to } => to.len(),
+            Operation::Wrap { before, after } => before.len() + after.len(),
+        };
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Operations(operations) => operations.iter().map(size).sum(),
+        }
+    }
+}
+
 impl Default for Patch {
     fn default() -> Self {
         Self::Text(String::new())

@@ -27,6 +27,14 @@ pub(crate) struct Language {
     compiled: OnceLock<Option<Query>>,
     /// Kinds of nodes that are comments.
     pub(crate) comments: &'static [&'static str],
+    /// Kinds of nodes whose inside is content, white space included.
+    pub(crate) strings: &'static [&'static str],
+    /// The kind of nodes that hold the statements of a body.
+    pub(crate) block: &'static str,
+    /// A statement that does nothing, for a body that would be empty.
+    pub(crate) filler: &'static str,
+    /// The encoding that a content declares, if it does.
+    pub(crate) declared_encoding: fn(&[u8]) -> Option<String>,
     /// The node of a body that documents its owner.
     pub(crate) doc: fn(Node<'_>) -> Option<Node<'_>>,
     /// The first line of such a node's text.

@@ -15,6 +15,10 @@ pub(super) static PYTHON: Language = Language {
     queries: include_str!("python.scm"),
     compiled: OnceLock::new(),
     comments: &["comment"],
+    strings: &["string"],
+    block: "block",
+    filler: "pass",
+    declared_encoding,
     doc: docstring,
     doc_line,
     imports,
@@ -80,4 +84,17 @@ fn prepare(text: &str) -> Option<String> {
         at_start = c == '\n' || at_start && matches!(c, ' ' | '\t' | '\x0c' | '\r');
     }
     Some(prepared)
+}
+
+/// The encoding that a comment in one of the first two lines declares (PEP 263).
+fn declared_encoding(content: &[u8]) -> Option<String> {
+    let comment = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line).into_owned();
+        let comment = line.trim_start_matches([' ', '\t', '\x0c']).strip_prefix('#')?;
+        let after = &comment[comment.find("coding")? + "coding".len()..];
+        let name = after.strip_prefix([':', '='])?.trim_start_matches([' ', '\t']);
+        let end = name.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
+        Some(name[..end.unwrap_or(name.len())].to_owned()).filter(|name| !name.is_empty())
+    };
+    content.split(|byte| *byte == b'\n').take(2).find_map(comment)
 }

@@ -20,6 +20,9 @@ pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
             "decorated_definition" => misaligned(node, None, text, &mut found),
             "if_statement" | "for_statement" | "while_statement" | "try_statement" => {
                 misaligned_clauses(node, text, &mut found);
+                if node.kind() == "try_statement" && !has_handler(node) {
+                    found.push((node.start_byte(), "a `try` without `except` or `finally`".to_owned()));
+                }
             }
             "print_statement" | "exec_statement" => {
                 found.push((node.start_byte(), "a statement of Python 2".to_owned()))
@@ -32,6 +35,13 @@ pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
         Walk::On
     });
     found
+}
+
+/// Whether a `try` has what makes it one.
+fn has_handler(node: Node<'_>) -> bool {
+    let mut cursor = node.walk();
+    let is_handler = |kind: &str| kind.starts_with("except") || kind == "finally_clause";
+    node.named_children(&mut cursor).any(|clause| is_handler(clause.kind()) || clause.is_error())
 }
 
 /// The columns at which a line's code starts with tabs as eight and as one, if `at` is where its code starts.
@@ -116,6 +126,7 @@ mod tests {
             ("  x = 1\n", "1:3 the indentation does not match"),
             ("print 'a'\n", "1:1 a statement of Python 2"),
             ("x = `a`\n", "1:5 a back quote is not Python 3"),
+            ("try:\n    a\nelse:\n    b\n", "1:1 a `try` without `except` or `finally`"),
             ("x = (1\n", "1:1 unexpected text"),
             ("def f(:\n    pass\n", "1:7 `)` is missing"),
         ] {
