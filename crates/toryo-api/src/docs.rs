@@ -70,7 +70,7 @@ fn operation_part(path: &str, method: &str, operation: &Value) -> Markup {
     html! {
         details.operation.panel {
             summary {
-                span.method class={ "m-" (method) } { (method.to_uppercase()) } " " code { (path) } " "
+                span.method.{ "m-" (method) } { (method.to_uppercase()) } " " code { (path) } " "
                 span.faint { (text(operation, "/summary")) }
             }
             div.pad {

@@ -166,6 +166,10 @@ async function act(button, url, body, form) {
   if (form) showErrors(form, null);
   await busy(button, async () => {
     try {
+      if (button.dataset.first) {
+        if (body.body) await send(button.dataset.first, body);
+        body = {};
+      }
       await send(url, body);
       if (form) form.reset();
       runPage?.refresh("all");

@@ -1,6 +1,6 @@
 //! What a run wants from a person: answers, an approval, a decision at a limit. And what people may always do.
 
-use crate::pages::layout::icon;
+use crate::pages::layout::{coded, icon};
 use maud::{Markup, html};
 use toryo_blackboard::{Run, StepRow};
 use toryo_domain::output::{PlanOutput, Question, Weight};
@@ -16,7 +16,7 @@ pub fn banner(run: &Run, steps: &[StepRow]) -> Markup {
         RunStatus::Failed => html! {
             section.ask.bad aria-labelledby="ask-title" {
                 h2 id="ask-title" { (icon("failed")) "The run failed" }
-                p.reason { (run.status_reason.as_deref().unwrap_or("The log says why.")) }
+                p.reason { (coded(run.status_reason.as_deref().unwrap_or("The log says why."))) }
                 p.buttons { (button(run, "retry", "Try what failed again", "primary")) }
             }
         },
@@ -57,9 +57,9 @@ fn answers(run: &Run, questions: &[&Question]) -> Markup {
             ol.questions {
                 @for question in questions {
                     li {
-                        (question.text) " "
-                        span.tag class=[(question.weight == Weight::Blocking).then_some("bad")] { (question.weight) }
-                        @if !question.assumption.is_empty() { p.faint { "Otherwise assumed: " (question.assumption) } }
+                        (coded(&question.text)) " "
+                        span.tag.bad[question.weight == Weight::Blocking] { (question.weight) }
+                        @if !question.assumption.is_empty() { p.faint { "Otherwise assumed: " (coded(&question.assumption)) } }
                     }
                 }
             }
@@ -110,12 +110,12 @@ fn plan(steps: &[StepRow]) -> Markup {
         return html! {};
     };
     html! {
-        p { (plan.summary) }
+        p { (coded(&plan.summary)) }
         ol.plan {
             @for subtask in &plan.subtasks {
                 li {
                     strong { (subtask.title) } " " span.tag { (subtask.kind) }
-                    p { (subtask.description) }
+                    p { (coded(&subtask.description)) }
                     @let files: Vec<&str> = subtask.target_files.iter().chain(&subtask.new_files).map(|path| path.as_str()).collect();
                     p.faint { (files.join(", ")) }
                 }
@@ -128,15 +128,17 @@ fn stopped(run: &Run) -> Markup {
     html! {
         section.ask aria-labelledby="ask-title" {
             h2 id="ask-title" { (icon("person")) "Stopped: a person decides" }
-            p.reason { (run.status_reason.as_deref().unwrap_or("The log says why.")) }
+            p.reason { (coded(run.status_reason.as_deref().unwrap_or("The log says why."))) }
             p.faint { "The best state so far is kept and shown. Going on grants the same allowance once more." }
-            form data-post={ "/runs/" (run.id) "/messages" } data-keep="hint" {
+            form data-keep="hint" {
                 label for="hint" { "A hint for the agents" }
-                textarea id="hint" name="body" rows="2" required {}
+                textarea id="hint" name="body" rows="2" aria-describedby="hint-hint" {}
+                p.hint id="hint-hint" { "Optional. They read it with their next step." }
                 p.error role="alert" data-error="" hidden {}
                 p.buttons {
-                    (button(run, "resume", "Go on", "primary"))
-                    button type="submit" { "Send the hint" }
+                    button.primary type="submit" data-first={ "/runs/" (run.id) "/messages" } data-post={ "/runs/" (run.id) "/resume" } {
+                        "Go on"
+                    }
                 }
             }
         }

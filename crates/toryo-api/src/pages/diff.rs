@@ -124,7 +124,7 @@ mod tests {
                     @@ -1 +1,2 @@ <script>\n-</td><script>alert(1)</script>\n+\"<b>\" # </script>\n+&lt;\n";
         let html = diff(&Diff::parse(text), "/runs/x/diff").into_string();
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
-        assert!(html.contains("&amp;lt;"), "{html}");
+        assert!(html.contains("&amp;</span>lt;"), "{html}");
         insta::assert_snapshot!(html.replace("><", ">\n<"));
     }
 

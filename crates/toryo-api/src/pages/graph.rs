@@ -94,16 +94,32 @@ fn rail(steps: &[&StepRow], expected: &[StepKind], now: DateTime<Utc>) -> Markup
 
 fn chip(step: &StepRow, now: DateTime<Utc>) -> Markup {
     let key = step.key.to_string();
-    let status = words::step_status(step.status);
+    let objection = objection(step);
+    let status = objection.unwrap_or_else(|| words::step_status(step.status));
+    let icon_name = if objection.is_some() { "objection" } else { icon_of(step.status) };
     html! {
-        li.chip class={ "st-" (step.status) } {
+        li.chip.{ "st-" (step.status) }.objection[objection.is_some()] {
             button type="button" data-step=(key) title={ (key) " – " (status) @if step.attempts > 1 { ", attempt " (step.attempts) } } {
-                (icon(icon_of(step.status)))
+                (icon(icon_name))
                 span.chip-name { (words::step_kind(step.key.kind)) @if step.key.round > 1 { " " span.round { (step.key.round) } } }
                 span.visually-hidden { (status) }
                 @if step.started_at.is_some() { span.chip-time { (elapsed(step.started_at, step.finished_at, now)) } }
             }
         }
+    }
+}
+
+/// What a step that did its work has to say against the change.
+const fn objection(step: &StepRow) -> Option<&'static str> {
+    match &step.output {
+        Some(Output::Test(test)) if !test.passed => Some("tests fail"),
+        Some(Output::Critic(review)) if !review.approved => Some("asks for a revision"),
+        Some(Output::Merge(merge)) if !merge.conflicts.is_empty() => Some("conflicts"),
+        Some(Output::Merge(merge)) => match &merge.test {
+            Some(test) if !test.passed => Some("tests fail"),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

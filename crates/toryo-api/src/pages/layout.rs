@@ -92,6 +92,7 @@ pub fn icon(name: &str) -> Markup {
         "ready" => "M8 4.2V8l2.6 1.8M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2",
         "pending" => "M8 3.6a4.4 4.4 0 1 0 0 8.8 4.4 4.4 0 0 0 0-8.8",
         "cancelled" => "M3.5 8h9",
+        "objection" => "M8 3.2v6M8 12.6v.1",
         "person" => {
             "M8 8.2a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6M2.8 13.6c.7-2.6 2.6-3.8 5.2-3.8s4.5 1.2 5.2 3.8"
         }
@@ -100,7 +101,7 @@ pub fn icon(name: &str) -> Markup {
         _ => "M8 8h.01",
     };
     html! {
-        svg.icon class={ "i-" (name) } viewBox="0 0 16 16" aria-hidden="true" focusable="false" { path d=(path) {} }
+        svg.icon.{ "i-" (name) } viewBox="0 0 16 16" aria-hidden="true" focusable="false" { path d=(path) {} }
     }
 }
 
@@ -115,7 +116,7 @@ pub fn pill(status: RunStatus) -> Markup {
         RunStatus::Failed => "failed",
         RunStatus::Cancelled => "cancelled",
     };
-    html! { span.pill class={ "s-" (status) } { (icon(icon_name)) (words::run_status(status)) } }
+    html! { span.pill.{ "s-" (status) } { (icon(icon_name)) (words::run_status(status)) } }
 }
 
 /// A time span that the script keeps counting while it is open.
@@ -153,6 +154,21 @@ pub fn command(text: &str) -> Markup {
     }
 }
 
+/// Text of one paragraph, with what stands between backticks as code.
+#[must_use]
+pub fn coded(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd backtick at the end is one that nothing closes.
+    let closed = parts.len() - usize::from(parts.len() % 2 == 0);
+    html! {
+        @for (index, part) in parts.iter().enumerate() {
+            @if index % 2 == 1 && index < closed && !part.is_empty() { code { (part) } }
+            @else if index % 2 == 1 { "`" (part) @if index < closed { "`" } }
+            @else { (part) }
+        }
+    }
+}
+
 /// A link where the address is one that a browser should follow, and text otherwise.
 #[must_use]
 pub fn link(address: &str, text: &str) -> Markup {
@@ -166,6 +182,15 @@ pub fn link(address: &str, text: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backticks_make_code_and_nothing_else() {
+        let text = |text: &str| coded(text).into_string();
+        assert_eq!(text("a `b` <c> ``"), "a <code>b</code> &lt;c&gt; ``");
+        assert_eq!(text("a `<b>`"), "a <code>&lt;b&gt;</code>");
+        assert_eq!(text("odd ` tick"), "odd ` tick");
+        assert_eq!(text("`a` and ` odd"), "<code>a</code> and ` odd");
+    }
 
     #[test]
     fn links_of_runs_cannot_execute() {

@@ -1,6 +1,6 @@
 //! The list of runs, its empty state, and the form for a new task.
 
-use crate::pages::layout::{Here, Shell, ago, command, elapsed, icon, link, pill, shell};
+use crate::pages::layout::{Here, Shell, ago, coded, command, elapsed, icon, link, pill, shell};
 use crate::pages::words;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -95,7 +95,7 @@ fn row(run: &Run, now: DateTime<Utc>) -> Markup {
                 a href={ "/ui/runs/" (run.id) } { (title(run)) }
                 @if run.replay { span.tag { "replay" } }
                 @if let Some(reason) = run.status_reason.as_deref().filter(|_| run.status != RunStatus::Succeeded) {
-                    span.reason { (reason) }
+                    span.reason { (coded(reason)) }
                 }
             }
             td.repo title=(run.repo_url) { (words::repo_name(&run.repo_url)) }

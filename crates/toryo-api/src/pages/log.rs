@@ -1,5 +1,6 @@
 //! The log of a run: its events in words.
 
+use crate::pages::layout::coded;
 use crate::pages::words;
 use maud::{Markup, html};
 use toryo_domain::Event;
@@ -14,14 +15,14 @@ fn line(event: &Event) -> Markup {
     let words = words::event(event);
     let key = event.step_key.as_ref().map(ToString::to_string);
     html! {
-        li.line class={ "t-" (words.tone.as_str()) } data-seq=(event.seq) data-tone=(words.tone.as_str()) data-step=[key.as_deref()] {
+        li.line.{ "t-" (words.tone.as_str()) } data-seq=(event.seq) data-tone=(words.tone.as_str()) data-step=[key.as_deref()] {
             time datetime=(event.at.to_rfc3339()) title={ "event " (event.seq) ", " (words::moment(event.at)) } {
                 (event.at.format("%H:%M:%S"))
             }
             div {
-                @if let Some(step) = &event.step_key { span.who { (words::step(step)) } " " }
-                span.what { (words.text) }
-                @if let Some(more) = &words.more { pre.more-text { (more) } }
+                @if let Some(step) = &event.step_key { span.who { (words::step(step)) ":" } " " }
+                span.what { (coded(&words.text)) }
+                @if let Some(more) = &words.more { p.more-text { (coded(more)) } }
             }
         }
     }

@@ -28,7 +28,7 @@ pub fn page(page: &PullPage) -> Markup {
         div.run-head {
             div.run-title {
                 h1 { (pull.title) " " span.faint { "#" (pull.number) } }
-                span.pill class={ "p-" (pull.state) } { (pull.state) }
+                span.pill.{ "p-" (pull.state) } { (pull.state) }
                 @if pull.draft { span.tag { "draft" } }
                 @if page.run.replay { span.tag.replay { "replay of recorded replies" } }
             }

@@ -1,5 +1,6 @@
 //! What the Critic found: the last round of each subtask, earlier rounds folded.
 
+use crate::pages::layout::coded;
 use crate::pages::words;
 use maud::{Markup, html};
 use toryo_blackboard::StepRow;
@@ -9,14 +10,13 @@ use toryo_domain::{Finding, Output, Severity, StepKey};
 /// The panel of all reviews.
 #[must_use]
 pub fn panel(steps: &[StepRow]) -> Markup {
-    let mut reviews: Vec<(&StepKey, &CriticOutput)> = steps
+    let reviews: Vec<(&StepKey, &CriticOutput)> = steps
         .iter()
         .filter_map(|step| match &step.output {
             Some(Output::Critic(output)) => Some((&step.key, output)),
             _ => None,
         })
         .collect();
-    reviews.reverse();
     let is_last =
         |key: &StepKey| !reviews.iter().any(|(it, _)| it.subtask == key.subtask && it.round > key.round);
     let (last, earlier): (Vec<_>, Vec<_>) = reviews.iter().partition(|(key, _)| is_last(key));
@@ -39,10 +39,10 @@ fn review(key: &StepKey, output: &CriticOutput) -> Markup {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     html! {
         article.review {
-            p.verdict class=(verdict.0) { strong { (verdict.1) } " " span.faint { (words::step(key)) } }
+            p.verdict.(verdict.0) { strong { (verdict.1) } " " span.faint { (words::step(key)) } }
             dl.verdicts {
-                div { dt { "Change" } dd { (output.patch_verdict) } }
-                div { dt { "Tests" } dd { (output.test_verdict) } }
+                div { dt { "Change" } dd { (coded(&output.patch_verdict)) } }
+                div { dt { "Tests" } dd { (coded(&output.test_verdict)) } }
             }
             ul.findings { @for finding in findings { (finding_row(finding)) } }
         }
@@ -56,11 +56,11 @@ fn finding_row(finding: &Finding) -> Markup {
         Severity::Info => "info",
     };
     html! {
-        li.finding class=(class) {
-            span.tag class=(class) { (finding.severity) }
+        li.finding.(class) {
+            span.tag.(class) { (finding.severity) }
             " " code { (finding.rule) }
             @if let Some(path) = &finding.path { " " span.path { (path) @if let Some(line) = finding.line { ":" (line) } } }
-            p { (finding.text) }
+            p { (coded(&finding.text)) }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The page of one run. Its parts are refreshed one by one while the run goes on.
 
 use crate::diff::Diff;
-use crate::pages::layout::{Here, Shell, ago, elapsed, link, pill, shell};
+use crate::pages::layout::{Here, Shell, ago, coded, elapsed, link, pill, shell};
 use crate::pages::list::title;
 use crate::pages::tests::Tests;
 use crate::pages::{ask, costs, diff, graph, log, review, tests, words};
@@ -109,7 +109,7 @@ fn head(page: &RunPage) -> Markup {
                     div.pr { dt { "pull request" } dd { (link(&pull.url, &format!("#{} {}", pull.number, pull.state))) } }
                 }
                 div { dt { "started" } dd { (ago(run.started_at.unwrap_or(run.created_at), page.now)) } }
-                div { dt { "time" } dd { (elapsed(run.started_at, run.finished_at, page.now)) } }
+                div { dt { "elapsed" } dd { (elapsed(run.started_at, run.finished_at, page.now)) } }
                 div { dt { "cost" } dd { (run.cost) } }
                 div { dt { "tokens" } dd title={ (run.tokens_in) " in, " (run.tokens_out) " out" } {
                     (words::count(run.tokens_in)) " in, " (words::count(run.tokens_out)) " out"
@@ -134,21 +134,151 @@ fn spec(page: &RunPage) -> Markup {
         section.panel {
             div.panel-head { h2 { "Goal" } }
             div.pad {
-                p.goal { (page.run.goal) }
+                p.goal { (coded(&page.run.goal)) }
                 @if let Some(spec) = refined {
                     @if !spec.acceptance_criteria.is_empty() {
                         h3 { "Acceptance criteria" }
-                        ul.criteria { @for line in &spec.acceptance_criteria { li { (line) } } }
+                        ul.criteria { @for line in &spec.acceptance_criteria { li { (coded(line)) } } }
                     }
                     @let assumed: Vec<_> = spec.questions.iter().filter(|it| !it.assumption.is_empty()).collect();
                     @if !assumed.is_empty() {
                         details.fold data-key="assumptions" {
                             summary { (words::plural(assumed.len() as u64, "assumption")) }
-                            ul { @for question in assumed { li { (question.text) p.faint { (question.assumption) } } } }
+                            ul { @for question in assumed { li { (coded(&question.text)) p.faint { (coded(&question.assumption)) } } } }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod hostile {
+    use super::*;
+    use serde_json::json;
+    use toryo_blackboard::Control;
+    use toryo_domain::{Approval, Limits, NewEvent, Priority, RunStatus, StepStatus, Usd};
+
+    const HOSTILE: &str =
+        "</textarea></title><script>alert(1)</script><img src=x onerror=\"alert(1)\"> `<b>`";
+
+    fn hostile_page() -> RunPage {
+        let now: DateTime<Utc> = "2026-11-21T08:00:00Z".parse().unwrap();
+        let id = uuid::Uuid::nil();
+        let run = Run {
+            id: id.into(),
+            task_id: id.into(),
+            repo_url: HOSTILE.into(),
+            goal: HOSTILE.into(),
+            status: RunStatus::NeedsHuman,
+            status_reason: Some(HOSTILE.into()),
+            gate: None,
+            control: Control::default(),
+            base_branch: Some(HOSTILE.into()),
+            base_commit: None,
+            title: Some(HOSTILE.into()),
+            branch: Some(HOSTILE.into()),
+            commit: None,
+            pull_request: Some(toryo_domain::PullRequest {
+                number: 1,
+                url: "javascript:alert(1)".into(),
+                head_branch: HOSTILE.into(),
+                state: toryo_domain::PullRequestState::Open,
+            }),
+            best_diff: None,
+            replay: true,
+            cost: Usd::ZERO,
+            tokens_in: 0,
+            tokens_out: 0,
+            limits: Limits::default(),
+            priority: Priority::Normal,
+            approval: Approval::None,
+            last_seq: EventType::ALL.len() as u64,
+            created_at: now,
+            started_at: Some(now),
+            finished_at: None,
+        };
+        let facts = json!({
+            "text": HOSTILE, "reason": HOSTILE, "title": HOSTILE, "model": HOSTILE, "summary": HOSTILE, "rule": HOSTILE,
+            "body": HOSTILE, "author": HOSTILE, "by": HOSTILE, "class": HOSTILE, "path": HOSTILE, "line": HOSTILE,
+            "failing": [HOSTILE], "questions": [{ "text": HOSTILE }], "refusals": [{ "reason": HOSTILE }],
+        });
+        let events = EventType::ALL.iter().zip(1..).map(|(kind, seq)| {
+            let NewEvent { kind, step_key, attempt, data } = NewEvent::of_run(*kind, facts.clone());
+            Event { run_id: run.id, seq, at: now, kind, step_key, attempt, data }
+        });
+        let step = StepRow {
+            id: id.into(),
+            run_id: run.id,
+            key: "code:a#2".parse().unwrap(),
+            role: toryo_domain::Role::Coder,
+            status: StepStatus::Failed,
+            depends_on: vec![],
+            attempts: 2,
+            output: None,
+            failure: None,
+            ready_at: None,
+            created_at: now,
+            started_at: Some(now),
+            finished_at: None,
+        };
+        let events = events.collect();
+        let artifact = Artifact {
+            id: id.into(),
+            run_id: run.id,
+            step_key: None,
+            kind: HOSTILE.into(),
+            name: HOSTILE.into(),
+            media_type: "text/html".into(),
+            digest: toryo_domain::Digest::of(""),
+            size_bytes: 1,
+            created_at: now,
+        };
+        let diff = Diff::parse(&format!("--- a/x\n+++ b/{HOSTILE}\n@@ -1 +1 @@ {HOSTILE}\n-a\n+{HOSTILE}\n"));
+        RunPage {
+            run,
+            steps: vec![step],
+            events,
+            diff,
+            tests: None,
+            costs: vec![],
+            artifacts: vec![artifact],
+            now,
+        }
+    }
+
+    #[test]
+    fn text_of_a_run_never_becomes_markup() {
+        let mut hostile = hostile_page();
+        for status in RunStatus::ALL {
+            hostile.run.status = *status;
+            let html = page(&hostile).into_string();
+            for markup in ["<script>alert", "<img", "<b>", "</textarea></title>", "href=\"javascript:"] {
+                assert!(!html.contains(markup), "{status}: {markup}");
+            }
+            assert!(html.contains("replay of recorded replies"));
+        }
+    }
+
+    #[test]
+    fn the_parts_that_are_refreshed_are_those_of_the_page() {
+        let names = |html: &str| {
+            let parts = html.split("data-part=\"").skip(1).filter_map(|rest| rest.split('"').next());
+            parts.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        let hostile = hostile_page();
+        let whole = names(&page(&hostile).into_string());
+        assert_eq!(names(&all_parts(&hostile).into_string()), whole);
+        assert!(names(&live_parts(&hostile).into_string()).is_subset(&whole));
+    }
+
+    #[test]
+    fn pages_hold_no_script_and_no_style_of_their_own() {
+        let html = page(&hostile_page()).into_string();
+        // The policy of the server forbids both; a page that needs them would be broken.
+        for inline in [" style=\"", "<style", " onclick=\"", "<script>"] {
+            assert!(!html.contains(inline), "{inline}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The newest test report of a run: counts, failures first, coverage.
 
+use crate::pages::layout::coded;
 use crate::pages::words::{plural, span};
 use maud::{Markup, html};
 use toryo_domain::output::TestOutput;
@@ -36,7 +37,7 @@ fn result(tests: &Tests) -> Markup {
         if tests.output.passed { ("good", "All that must pass passes") } else { ("bad", "Something fails") };
     html! {
         div.pad {
-            p.verdict class=(verdict.0) { strong { (verdict.1) } }
+            p.verdict.(verdict.0) { strong { (verdict.1) } }
             dl.facts {
                 div { dt { "passed" } dd.good { (summary.passed) } }
                 div { dt { "failed" } dd class=[(summary.failed > 0).then_some("bad")] { (summary.failed) } }
@@ -47,8 +48,8 @@ fn result(tests: &Tests) -> Markup {
                 }
             }
             @if let Some(analysis) = &tests.output.analysis {
-                p.analysis { strong { "Cause: " } (analysis.root_cause) }
-                p.analysis { strong { "Next: " } (analysis.next_step) }
+                p.analysis { strong { "Cause: " } (coded(&analysis.root_cause)) }
+                p.analysis { strong { "Next: " } (coded(&analysis.next_step)) }
             }
         }
         @match &tests.report {

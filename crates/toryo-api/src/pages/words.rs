@@ -160,6 +160,8 @@ pub enum Tone {
     Detail,
     /// Output of a command.
     Output,
+    /// What only matters to who looks closely.
+    Faint,
 }
 
 impl Tone {
@@ -174,6 +176,7 @@ impl Tone {
             Self::Model => "model",
             Self::Detail => "detail",
             Self::Output => "output",
+            Self::Faint => "faint",
         }
     }
 }
@@ -209,7 +212,7 @@ pub fn event(event: &Event) -> Words {
             (Tone::Milestone, format!("Cancelled by {}", facts.or("by", "somebody")), facts.text("reason"))
         }
         EventType::RunNeedsHuman => (Tone::Person, "Stopped for a person".to_owned(), facts.text("reason")),
-        EventType::StepReady => (Tone::Detail, "queued".to_owned(), None),
+        EventType::StepReady => (Tone::Faint, "queued".to_owned(), None),
         EventType::StepStarted => (Tone::Detail, started(event), None),
         EventType::StepProgress => (Tone::Detail, facts.or("text", "working"), None),
         EventType::StepLog => (Tone::Output, facts.or("text", &facts.or("line", "")), None),

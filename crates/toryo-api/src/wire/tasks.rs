@@ -1,6 +1,7 @@
 //! Tasks over the wire: the request, its checks, the replies.
 
 use crate::Config;
+use crate::extract::Object;
 use crate::problem::{FieldError, Problem};
 use crate::sanitise::sanitise;
 use crate::wire::runs::{LimitsView, RunLinks};
@@ -58,7 +59,8 @@ pub struct CreateTask {
     pub approval: Option<Approval>,
     /// What it may use; the server's defaults where a limit is not named.
     #[serde(default)]
-    pub limits: Option<LimitsRequest>,
+    #[schema(value_type = Option<LimitsRequest>)]
+    pub limits: Option<Object<LimitsRequest>>,
     /// Free labels.
     #[serde(default)]
     #[schema(max_items = 20)]
@@ -100,7 +102,7 @@ impl CreateTask {
     /// A value is blank, too long, too many, or beyond what the operator allows.
     pub fn check(self, config: &Config) -> Result<NewTask, Problem> {
         let mut errors = Errors::default();
-        let limits = errors.limits(self.limits.unwrap_or_default(), config);
+        let limits = errors.limits(self.limits.unwrap_or_default().0, config);
         let task = NewTask {
             repo_url: errors.repo_url("/repo_url", &self.repo_url),
             goal: errors.goal(&self.goal),
@@ -383,6 +385,8 @@ mod tests {
             r#"{"repo_url":"a","goal":"g","approval":"maybe"}"#,
             r#"{"repo_url":"a","goal":"g","limits":{"usd":"5"}}"#,
             r#"{"repo_url":"a","goal":"g","limits":{"cents":5}}"#,
+            r#"{"repo_url":"a","goal":"g","limits":[1,2,3,4]}"#,
+            r#"["a","g"]"#,
             r#"{"repo_url":"a","goal":"g","issue_id":[]}"#,
             r#"{"repo_url":"a","goal":"g","constraints":["a",2]}"#,
             r#"{"repo_url":"a","goal":"g","limits":{"minutes":-1}}"#,
