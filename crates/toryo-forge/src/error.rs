@@ -228,3 +228,20 @@ impl From<git2::Error> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversions_keep_the_class() {
+        let of = |code| git2::Error::new(code, git2::ErrorClass::Reference, "why");
+        let locked = Error::from(of(git2::ErrorCode::Locked));
+        assert!(matches!(locked, Error::Locked { .. }) && locked.class() == FailureClass::Transient);
+        let other = Error::from(of(git2::ErrorCode::GenericError));
+        assert!(matches!(other, Error::Repository(_)) && other.class() == FailureClass::Transient);
+        for class in FailureClass::ALL {
+            assert_eq!(Error::Store { class: *class, source: "why".into() }.class(), *class);
+        }
+    }
+}

@@ -35,7 +35,9 @@ impl Local {
         match url {
             RepoUrl::Path(path) => {
                 let (path, roots) = (path.clone(), self.config.allowed_roots.clone());
-                let git_dir = crate::git::blocking(move || path::git_dir(&path, &roots)).await?;
+                let opening = crate::git::blocking(move || path::git_dir(&path, &roots));
+                let git_dir =
+                    within(self.config.check_timeout_seconds, "opening the repository", opening).await?;
                 Ok(Place { url: git_dir.into(), name: url.to_string(), transport: Transport::File })
             }
             RepoUrl::Remote { url, host } => {
@@ -61,7 +63,8 @@ impl Local {
         let refs: Refs = match url {
             RepoUrl::Path(_) => {
                 let git_dir = PathBuf::from(&place.url);
-                crate::git::blocking(move || path::refs(&git_dir)).await?
+                let reading = crate::git::blocking(move || path::refs(&git_dir));
+                within(self.config.check_timeout_seconds, "reading the branches", reading).await?
             }
             RepoUrl::Remote { .. } => {
                 place.refs(Duration::from_secs(self.config.check_timeout_seconds), cancel).await?
@@ -82,6 +85,18 @@ impl Local {
         transfer::prepare(mirror).await?;
         Ok(lock)
     }
+}
+
+/// Waits for work on a disk, which may hang as a network does. What was begun ends by itself and is harmless then.
+async fn within<T>(
+    seconds: u64,
+    what: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let limit = Duration::from_secs(seconds);
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(Error::TimedOut { what: what.to_owned(), limit }))
 }
 
 #[async_trait]
@@ -143,7 +158,10 @@ impl Forge for Local {
         let url: RepoUrl = repo_url.parse()?;
         let place = self.place(&url).await?;
         match url {
-            RepoUrl::Path(_) => publish::to_path(PathBuf::from(place.url), mirror, branch, commit).await?,
+            RepoUrl::Path(_) => {
+                let writing = publish::to_path(PathBuf::from(place.url), mirror, branch, commit);
+                within(self.config.push_timeout_seconds, "writing the branch", writing).await?;
+            }
             RepoUrl::Remote { .. } => {
                 let _lock = self.locked(mirror, &CancellationToken::new()).await?;
                 remote::publish(&place, mirror, branch, commit, &self.config).await?;

@@ -47,7 +47,12 @@ impl RepoUrl {
         if !path.is_absolute() {
             return Err(bad(text, "a path has to be absolute"));
         }
-        Ok(Self::Path(path.components().collect()))
+        let path: PathBuf = path.components().collect();
+        // Its text form would not lead back to it.
+        if path.to_string_lossy().ends_with(char::is_whitespace) {
+            return Err(bad(text, "a path must not end in white space"));
+        }
+        Ok(Self::Path(path))
     }
 
     fn from_file_url(text: &str, rest: &str) -> Result<Self, Error> {
@@ -245,6 +250,8 @@ mod tests {
             "file://other/srv/repo",
             "file:///a%00b",
             "file:///a%zz",
+            "file:///a%20",
+            "/a /",
             "file:///a%",
             "ssh://-oProxyCommand=x/a",
             "ssh://git@-oProxyCommand=x/a",

@@ -1,18 +1,26 @@
 //! Texts that others wrote (issues, repositories, command output): cleaned, and fenced for prompts.
 
+use crate::secrets::constant;
+use regex::Regex;
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use toryo_domain::Digest;
 
+/// Sequences that colour or move text on a terminal (ECMA-48: CSI, OSC): whole, or their rest would stay behind.
+static TERMINAL: LazyLock<Regex> =
+    LazyLock::new(|| constant(Regex::new(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)")));
+
 /// The text without what people cannot see and a model could be led by: control characters except newline and
-/// tab, bidirectional controls, zero-width and tag characters. Line endings become newlines, white space around
+/// tab, terminal sequences, bidirectional controls, zero-width and tag characters. Line endings become newlines, white space around
 /// the text goes, and at most `limit` characters stay.
 ///
 /// Markup stays as it is: an issue about `<T>` or HTML has to arrive whole. Pages and prompts escape and fence
 /// what they show, so nothing has to be stripped for them.
 #[must_use]
 pub fn clean(text: &str, limit: usize) -> String {
-    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    let uncoloured = TERMINAL.replace_all(text, "");
+    let lines = uncoloured.replace("\r\n", "\n").replace('\r', "\n");
     let visible: String = lines.chars().filter(|c| is_visible(*c)).collect();
     clip(visible.trim(), limit).into_owned()
 }
@@ -81,8 +89,8 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_goes_and_code_stays() {
-        let text = "\u{feff} if a < b && c > d:\r\n\treturn Vec<T>\u{202e}\u{200b}\0\u{1b}[31m\u{e0041}\r";
-        assert_eq!(clean(text, 100), "if a < b && c > d:\n\treturn Vec<T>[31m");
+        let text = "\u{feff} if a < b && c > d:\r\n\treturn Vec<T>\u{202e}\u{200b}\0\u{1b}[1;31m;\u{1b}[0m\u{e0041}\u{1b}]0;title\u{7}\r";
+        assert_eq!(clean(text, 100), "if a < b && c > d:\n\treturn Vec<T>;");
         assert_eq!(clean("日本語 – naïve 🦀", 100), "日本語 – naïve 🦀");
     }
 

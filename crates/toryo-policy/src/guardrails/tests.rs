@@ -173,6 +173,8 @@ fn rules() -> impl Strategy<Value = RepoRules> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_repository_only_tightens(
         first in rules(),
