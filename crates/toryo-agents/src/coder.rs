@@ -206,7 +206,7 @@ async fn propose(
             last = refusals;
             continue;
         }
-        let verdict = guard::judge(ctx, tools, &situation.base, &tree).await?;
+        let verdict = guard::decide(ctx, tools, &situation.base, &tree).await?;
         if verdict.refused.is_empty() {
             let stats = edits::stats(&situation.tree, &tree).await?;
             let data =

@@ -9,7 +9,7 @@ use crate::ask::Conversation;
 use crate::failures::missing;
 use crate::guard;
 use crate::prompt::Variables;
-use crate::replies::Review;
+use crate::replies::{Review, ReviewFinding};
 use crate::states;
 use crate::texts;
 use crate::tools::Tools;
@@ -38,7 +38,7 @@ impl Agent for Critic {
         let start = states::start(ctx, &base, id).await?;
         let tree = states::current(ctx, &base, id).await?;
         let test = ctx.outputs.test(id).ok_or_else(|| missing("test run"))?;
-        let checks = guard::judge(ctx, tools, &base, &tree).await?.findings;
+        let checks = guard::judge(tools, &base, &tree).await?.findings;
         let reproduce = ctx.outputs.reproduce(id);
         let earlier =
             ctx.outputs.critic(id).map(|review| review.findings.iter().map(texts::finding).collect());
@@ -64,7 +64,12 @@ impl Agent for Critic {
             .with("after", format!("{}\n\n{}", texts::summary(&test.summary), test.digest))
             .with("checks", checks.iter().map(texts::finding).collect::<Vec<_>>())
             .with_some("earlier", earlier.filter(|list: &Vec<String>| !list.is_empty()));
-        let review: Review = Conversation::begin(ctx, tools, "review", variables)?.ask().await?;
+        let mut conversation = Conversation::begin(ctx, tools, "review", variables)?;
+        let mut review: Review = conversation.ask().await?;
+        if let Some(contradiction) = contradiction(&review) {
+            conversation.object(&contradiction);
+            review = conversation.ask().await?;
+        }
 
         let mut findings = findings(&review);
         findings.extend(checks);
@@ -80,27 +85,38 @@ impl Agent for Critic {
     }
 }
 
-/// The Critic's findings; a criterion that is not met and stands in no blocking finding becomes one.
-fn findings(review: &Review) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = review
-        .findings
-        .iter()
-        .map(|finding| Finding {
-            severity: finding.severity,
-            rule: finding.rule.clone(),
-            path: finding.path.clone(),
-            line: finding.line,
-            text: finding.text.clone(),
-        })
-        .collect();
+/// A criterion that is not met although nothing blocks.
+fn contradiction(review: &Review) -> Option<String> {
+    let blocks = review.findings.iter().any(|finding| finding.severity == Severity::Blocking);
     let unmet = review.criteria.iter().filter(|criterion| !criterion.met);
-    if findings.iter().all(|finding| finding.severity != Severity::Blocking) {
+    let unmet: Vec<String> = unmet.map(|criterion| format!("* {}", criterion.criterion)).collect();
+    (!blocks && !unmet.is_empty()).then(|| {
+        format!(
+            "By your review these criteria are not met, yet no finding blocks:\n{}\n\nEither name what is wrong as a blocking finding, \
+             with an input and what happens, or say that they are met. Answer with the whole review.",
+            unmet.join("\n")
+        )
+    })
+}
+
+/// The Critic's findings. Where the contradiction stays, people read of it: findings decide, and none of them blocks.
+fn findings(review: &Review) -> Vec<Finding> {
+    let finding = |finding: &ReviewFinding| Finding {
+        severity: finding.severity,
+        rule: finding.rule.clone(),
+        path: finding.path.clone(),
+        line: finding.line,
+        text: finding.text.clone(),
+    };
+    let mut findings: Vec<Finding> = review.findings.iter().map(finding).collect();
+    if contradiction(review).is_some() {
+        let unmet = review.criteria.iter().filter(|criterion| !criterion.met);
         findings.extend(unmet.map(|criterion| Finding {
-            severity: Severity::Blocking,
+            severity: Severity::Warning,
             rule: "criteria".to_owned(),
             path: None,
             line: None,
-            text: format!("Not met: {} ({})", criterion.criterion, criterion.evidence),
+            text: format!("Perhaps not met: {} ({})", criterion.criterion, criterion.evidence),
         }));
     }
     findings
@@ -112,7 +128,7 @@ mod tests {
     use crate::replies::CriterionVerdict;
 
     #[test]
-    fn an_unmet_criterion_blocks_even_where_the_critic_forgot_to_say_so() {
+    fn an_unmet_criterion_without_a_finding_is_asked_about_and_never_lost() {
         let criterion =
             |met| CriterionVerdict { criterion: "three days".into(), met, evidence: "two".into() };
         let review = |met| Review {
@@ -121,8 +137,9 @@ mod tests {
             criteria: vec![criterion(met)],
             findings: vec![],
         };
-        assert_eq!(findings(&review(true)), vec![]);
+        assert_eq!((contradiction(&review(true)), findings(&review(true))), (None, vec![]));
+        assert!(contradiction(&review(false)).unwrap().contains("* three days"));
         let found = findings(&review(false));
-        assert_eq!((found.len(), found[0].severity), (1, Severity::Blocking));
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Warning));
     }
 }

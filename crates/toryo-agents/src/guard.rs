@@ -17,16 +17,28 @@ pub(crate) struct Verdict {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Judges everything a tree changes against its base commit, by the operator's guardrails as the repository tightens them.
+/// Judges as [`judge`] does and tells everybody.
 ///
 /// # Errors
-/// The tree cannot be read, or a pattern of the guardrails is wrong.
-pub(crate) async fn judge(
+/// As [`judge`]; the blackboard does not answer.
+pub(crate) async fn decide(
     ctx: &StepContext,
     tools: &Tools,
     base: &Tree,
     tree: &Tree,
 ) -> Result<Verdict, Failure> {
+    let verdict = judge(tools, base, tree).await?;
+    let decision = if verdict.refused.is_empty() { "allow" } else { "refuse" };
+    let data = json!({ "decision": decision, "refused": verdict.refused, "findings": verdict.findings });
+    ctx.emit(EventType::PolicyDecision, data).await?;
+    Ok(verdict)
+}
+
+/// Judges everything a tree changes against its base commit, by the operator's guardrails as the repository tightens them.
+///
+/// # Errors
+/// The tree cannot be read, or a pattern of the guardrails is wrong.
+pub(crate) async fn judge(tools: &Tools, base: &Tree, tree: &Tree) -> Result<Verdict, Failure> {
     let rules = RepositorySettings::of(base).await?.guardrails;
     let mut changed: Vec<(RepoPath, Option<File>, Option<File>)> = Vec::new();
     for path in tree.paths_differing(base) {
@@ -49,9 +61,5 @@ pub(crate) async fn judge(
     let verdict = tools.guardrails.tightened_by(&rules).judge(&proposed).map_err(wrong)?;
     let (refused, findings): (Vec<Finding>, Vec<Finding>) =
         verdict.findings.into_iter().partition(|finding| finding.severity == Severity::Blocking);
-    if !refused.is_empty() {
-        let data = json!({ "decision": "refuse", "findings": refused });
-        ctx.emit(EventType::PolicyDecision, data).await?;
-    }
     Ok(Verdict { refused: refused.iter().map(texts::finding).collect(), findings })
 }

@@ -68,7 +68,11 @@ impl Agent for Integrator {
             run_id: ctx.run_id,
             repo_url: repo_url.clone(),
             title: text.title.clone(),
-            body: body(&text, spec, merge, findings, conversation.recorded()).render(ctx.run_id),
+            body: with_link(
+                body(&text, spec, merge, findings, conversation.recorded()).render(ctx.run_id),
+                ctx,
+                tools,
+            ),
             head_branch: branch.clone(),
             head_commit: commit.clone(),
             base_branch: spec.base_branch.clone(),
@@ -126,6 +130,14 @@ fn body(
         rollback: text.rollback.clone(),
         open_points,
         notice: recorded.then(|| REPLAY_NOTICE.to_owned()),
+    }
+}
+
+/// The text with a link to the run's page, where it is known from where people reach it.
+fn with_link(body: String, ctx: &StepContext, tools: &Tools) -> String {
+    match &tools.config.public_url {
+        Some(url) => format!("{body}\nRun: {}/ui/runs/{}\n", url.trim_end_matches('/'), ctx.run_id),
+        None => body,
     }
 }
 

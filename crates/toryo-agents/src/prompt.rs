@@ -112,7 +112,7 @@ impl Prompts {
     pub fn new(prompts: Vec<Prompt>) -> Result<Self, Error> {
         let mut templates = Environment::new();
         // A line that holds only a block leaves no empty line.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).build();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build();
         templates.set_syntax(syntax.map_err(|error| Error::wrong("prompts", error))?);
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);

@@ -106,7 +106,7 @@ async fn variables(ctx: &StepContext, subtask: &Subtask, start: &Tree) -> Result
         Some(output) => String::from_utf8_lossy(&ctx.blobs.get(&output.pack).await?).into_owned(),
         None => String::new(),
     };
-    let all: Vec<RepoPath> = start.paths().into_iter().filter(|path| is_test(path)).collect();
+    let all: Vec<RepoPath> = start.paths().into_iter().filter(is_test).collect();
     let mut shown: Vec<RepoPath> = retrieved.map(|output| output.related_tests.clone()).unwrap_or_default();
     shown.retain(|path| start.has(path));
     shown.truncate(MOST_SHOWN);
@@ -168,7 +168,7 @@ async fn write(
             refusals.push(Refusal::of_set(&format!("`tests` names {}, which is not there", test.file)));
         }
     }
-    let guarded = guard::judge(ctx, tools, base, &tree).await?.refused;
+    let guarded = guard::decide(ctx, tools, base, &tree).await?.refused;
     refusals.extend(guarded.iter().map(|reason| Refusal::of_set(reason)));
     Ok(if refusals.is_empty() { Ok(Written { tree, tests }) } else { Err(refusals) })
 }

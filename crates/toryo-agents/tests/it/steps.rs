@@ -213,7 +213,8 @@ async fn what_the_guardrails_refuse_goes_back_once_and_then_to_a_person() {
     let failure = stage.run(step).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Policy);
     assert!(failure.text.contains(".github/workflows"), "{}", failure.text);
-    assert_eq!(stage.events(EventType::PolicyDecision).len(), 2);
+    let decisions = stage.events(EventType::PolicyDecision);
+    assert!(decisions.len() == 2 && decisions.iter().all(|decision| decision["decision"] == "refuse"));
 }
 
 /// A stage whose first subtask is coded with a proof.
@@ -336,4 +337,104 @@ async fn a_documentation_subtask_goes_without_a_proof() {
     assert!(content(&stage, &output, "docs/changes.md").await.starts_with("# Changes\n\nBoth days count.\n"));
     sandbox.reply(junit(&[("tests.test_cli::test_x", Passed, "")]));
     assert!(test(stage.run("test:say-it").await.unwrap()).passed);
+}
+
+/// Two subtasks on `src/hirelog/money.py`; the second one depends on the first where that is said.
+fn two_on_money(depends_on: &[&str]) -> Value {
+    let subtask = |id: &str, depends_on: &[&str]| {
+        json!({ "id": id, "kind": "refactoring", "title": id, "description": id, "target_files": ["src/hirelog/money.py"],
+            "new_files": [], "target_symbols": [], "acceptance_criteria": ["it works"], "depends_on": depends_on })
+    };
+    json!({ "summary": "two", "subtasks": [subtask("one", &[]), subtask("two", depends_on)] })
+}
+
+/// Replaces the line `sign = …` of `format_amount`.
+fn sign_edit(expect: &str, line: &str) -> Value {
+    json!({ "summary": line, "edits": [{ "file_path": "src/hirelog/money.py", "edit_type": "replace",
+        "locator": { "line_range": [21, 21], "expect": expect }, "patch": line, "rationale_summary": "r" }] })
+}
+
+const SIGN: &str = "    sign = \"-\" if cents < 0 else \"\"";
+
+fn passing() -> toryo_sandbox::JobReport {
+    junit(&[("tests.test_money::test_x", Passed, "")])
+}
+
+#[tokio::test]
+async fn a_subtask_starts_from_what_it_depends_on() {
+    let mark = "    sign = \"−\" if cents < 0 else \"\"\n";
+    let retrieve = || recorded("retrieve:count-last-day", 1);
+    let replies = vec![
+        ("code:one", sign_edit(SIGN, mark)),
+        ("retrieve:two", retrieve()),
+        ("code:two", sign_edit(mark.trim_end(), "    sign = \"minus \" if cents < 0 else \"\"\n")),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&["one"]), replies, &sandbox).await;
+    for step in ["code:one", "retrieve:two", "code:two"] {
+        stage.run(step).await.unwrap();
+    }
+    let Output::Merge(merge) = stage.run("merge").await.unwrap() else { panic!("no join") };
+    assert!(merge.is_sound(), "{merge:?}");
+    assert!(stage.text(&merge.diff).await.contains("+    sign = \"minus \" if cents"));
+    assert_eq!(merge.reproduced, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn subtasks_that_disagree_are_joined_by_the_coder() {
+    let (one, two) =
+        ("    sign = \"−\" if cents < 0 else \"\"\n", "    sign = \"minus \" if cents < 0 else \"\"\n");
+    let both = "    sign = \"minus −\" if cents < 0 else \"\"\n";
+    let retrieve = || recorded("retrieve:count-last-day", 1);
+    let replies = vec![
+        ("code:one", sign_edit(SIGN, one)),
+        ("retrieve:two", retrieve()),
+        ("code:two", sign_edit(SIGN, two)),
+        ("code:merged", sign_edit(one.trim_end(), both)),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&[]), replies, &sandbox).await;
+    for step in ["code:one", "retrieve:two", "code:two"] {
+        stage.run(step).await.unwrap();
+    }
+    let Output::Merge(first) = stage.run("merge").await.unwrap() else { panic!("no join") };
+    assert!(!first.is_sound() && first.test.is_none());
+    assert_eq!((first.conflicts.len(), first.conflicts[0].subtask.as_str()), (1, "two"));
+    stage.say("Keep both signs.");
+    stage.run("code:merged").await.unwrap();
+    let calls = stage.events(EventType::ModelCall);
+    let prompt = calls.last().unwrap()["prompt"].as_str().unwrap().parse().unwrap();
+    let prompt = stage.text(&prompt).await;
+    assert!(
+        prompt.contains("not taken over:")
+            && prompt.contains("minus ")
+            && prompt.contains("Keep both signs.")
+    );
+    let Output::Merge(second) = stage.run("merge#2").await.unwrap() else { panic!("no join") };
+    assert!(second.is_sound(), "{second:?}");
+    assert!(stage.text(&second.diff).await.contains("+    sign = \"minus −\" if cents"));
+}
+
+#[tokio::test]
+async fn side_by_side_changes_of_one_file_are_both_kept() {
+    let other = json!({ "summary": "other", "edits": [{ "file_path": "src/hirelog/money.py", "edit_type": "ast_patch",
+        "locator": { "symbol": "percentage" }, "patch": [{ "op": "set_docstring", "text": "Some per cent." }], "rationale_summary": "r" }] });
+    let replies = vec![
+        ("code:one", sign_edit(SIGN, "    sign = \"−\" if cents < 0 else \"\"\n")),
+        ("retrieve:two", recorded("retrieve:count-last-day", 1)),
+        ("code:two", other),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&[]), replies, &sandbox).await;
+    for step in ["code:one", "retrieve:two", "code:two"] {
+        stage.run(step).await.unwrap();
+    }
+    let Output::Merge(merge) = stage.run("merge").await.unwrap() else { panic!("no join") };
+    let diff = stage.text(&merge.diff).await;
+    assert!(
+        merge.is_sound()
+            && diff.contains("+    sign = \"−\"")
+            && diff.contains("+    \"\"\"Some per cent.\"\"\""),
+        "{diff}"
+    );
 }
