@@ -1,10 +1,13 @@
 //! Running a tree's tests in the sandbox.
 
+mod command;
+
 use crate::failures::sandbox;
 use crate::repository::{RepositorySettings, requirement_files};
 use crate::tools::Tools;
 use crate::tree::Tree;
 use bytes::Bytes;
+use command::{COVERAGE, TestCommand};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,11 +15,8 @@ use std::time::Duration;
 use toryo_domain::output::TestSummary;
 use toryo_domain::{Digest, EventType, RepoPath, TestCase, TestOutcome, TestReport};
 use toryo_engine::{Failure, StepContext};
-use toryo_sandbox::{Command, Exit, Job, JobReport, Labels, Preparation, Progress, Update, WorkspaceFile};
+use toryo_sandbox::{Exit, Job, JobReport, Labels, Preparation, Progress, Update};
 
-/// Where pytest is told to leave its reports; in no repository and in no diff.
-const JUNIT: &str = ".toryo/junit.xml";
-const COVERAGE: &str = ".toryo/coverage.xml";
 /// pytest's status for a usage error: here an option of a plugin that the image does not have.
 const USAGE_ERROR: i32 = 4;
 /// pytest's status where it found no tests.
@@ -172,66 +172,6 @@ fn masked(report: &TestReport, tools: &Tools) -> TestReport {
         ..case.clone()
     };
     TestReport { cases: report.cases.iter().map(case).collect() }
-}
-
-/// A command with what it leaves.
-struct TestCommand {
-    command: Command,
-    junit: RepoPath,
-    collect: Vec<RepoPath>,
-}
-
-impl TestCommand {
-    fn of(
-        settings: &RepositorySettings,
-        tools: &Tools,
-        files: &[WorkspaceFile],
-        selection: &Selection,
-        coverage: bool,
-    ) -> Result<Self, Failure> {
-        let fixed = |path: &str| path.parse::<RepoPath>().map_err(|error| Failure::bug(error.to_string()));
-        let junit = settings.sandbox.junit.clone().map_or_else(|| fixed(JUNIT), Ok)?;
-        let collect = vec![junit.clone(), fixed(COVERAGE)?];
-        let mut options = vec![
-            "-p".to_owned(),
-            "no:cacheprovider".to_owned(),
-            // A hanging test names itself before the command is killed.
-            "-o".to_owned(),
-            "faulthandler_timeout=60".to_owned(),
-            format!("--junitxml={JUNIT}"),
-        ];
-        if coverage {
-            let source = if has_src(files) { "src" } else { "." };
-            options.extend([format!("--cov={source}"), format!("--cov-report=xml:{COVERAGE}")]);
-        }
-        let command = match &settings.sandbox.test {
-            Some(shell) => Command::new(["sh", "-c", shell]).env("PYTEST_ADDOPTS", options.join(" ")),
-            None => {
-                let mut argv = vec!["python3".to_owned(), "-m".into(), "pytest".into(), "-q".into()];
-                argv.extend(options);
-                if let Selection::Files(paths) = selection {
-                    argv.extend(paths.iter().map(ToString::to_string));
-                }
-                Command::new(argv)
-            }
-        };
-        let allowed = tools.config.test_timeout();
-        let wanted = settings.sandbox.test_seconds.map_or(allowed, Duration::from_secs);
-        let path = toryo_sandbox::python::python_path(files.iter().map(|file| &file.path));
-        let command = command
-            .env("PYTHONPATH", path)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONHASHSEED", "0")
-            .env("PY_COLORS", "0")
-            .env("COLUMNS", "120")
-            .env("CI", "1")
-            .timeout(wanted.min(allowed));
-        Ok(Self { command, junit, collect })
-    }
-}
-
-fn has_src(files: &[WorkspaceFile]) -> bool {
-    files.iter().any(|file| file.path.as_str().starts_with("src/") && file.path.extension() == Some("py"))
 }
 
 async fn execute(ctx: &StepContext, tools: &Tools, job: Job) -> Result<JobReport, Failure> {
