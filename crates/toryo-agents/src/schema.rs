@@ -35,10 +35,12 @@ impl Schema {
         &self.name
     }
 
-    /// The schema itself, without `$schema` and `title`, which some providers refuse at the top.
+    /// The schema as providers are given it: without `$schema`, `title` and comments, which some refuse, and of
+    /// alternatives marked `"$comment": "for providers"` only that one. It is a closed object in which what does not apply is
+    /// null: the form that strict decoding supports everywhere, while replies may also be written short.
     #[must_use]
     pub fn for_provider(&self) -> Value {
-        let mut value = self.value.clone();
+        let mut value = plain(&self.value);
         if let Some(object) = value.as_object_mut() {
             object.retain(|key, _| key != "$schema" && key != "title");
         }
@@ -54,5 +56,23 @@ impl Schema {
             format!("{place}: {error}").chars().take(LONGEST_ERROR).collect()
         };
         self.validator.iter_errors(value).take(MOST_ERRORS).map(text).collect()
+    }
+}
+
+/// See [`Schema::for_provider`].
+fn plain(schema: &Value) -> Value {
+    match schema {
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(object) => {
+            let marked =
+                |choice: &&Value| choice.get("$comment").is_some_and(|comment| comment == "for providers");
+            let choices = object.get("anyOf").and_then(Value::as_array);
+            if let Some(one) = choices.into_iter().flatten().find(marked) {
+                return plain(one);
+            }
+            let kept = object.iter().filter(|(key, _)| *key != "$comment");
+            Value::Object(kept.map(|(key, value)| (key.clone(), plain(value))).collect())
+        }
+        other => other.clone(),
     }
 }
