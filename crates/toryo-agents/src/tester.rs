@@ -3,7 +3,7 @@
 //! May edit test files and run the repository's test command in the sandbox. May not edit source files, nor skip or loosen a
 //! test. What passes and what fails is decided by reports, never by a model.
 //!
-//! Three kinds of step: [`reproduce`] before the change, [`test`] after it, [`merge`] when all subtasks are done.
+//! Three kinds of step: `reproduce` before the change, `test` after it, `merge` when all subtasks are done.
 
 mod ids;
 mod judge;
