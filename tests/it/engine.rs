@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{Db, Idempotency, MemoryBlobs, Run, events, outbox, runs, steps};
 use toryo_bus::{Bus, Subjects};
 use toryo_domain::{
-    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, RunId, RunStatus, StepStatus, Usd,
+    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, RunId, RunStatus,
+    StepStatus, Usd,
 };
 use toryo_engine::{Config, Engine, Failure, Worker, control, relay, submit, sweep};
 use toryo_testkit::stack::{OwnServers, Services};
@@ -20,7 +21,14 @@ use toryo_testkit::stack::{OwnServers, Services};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn quick() -> Config {
-    Config { lease_seconds: 2, watch_ms: 50, poll_ms: 200, backoff_ms: 50, drain_seconds: 1, ..Config::default() }
+    Config {
+        lease_seconds: 2,
+        watch_ms: 50,
+        poll_ms: 200,
+        backoff_ms: 50,
+        drain_seconds: 1,
+        ..Config::default()
+    }
 }
 
 struct Site {
@@ -33,7 +41,8 @@ impl Site {
     async fn on(services: &Services, config: Config) -> Self {
         let db = Db::connect(&services.database_url, 8).await.unwrap();
         db.migrate().await.unwrap();
-        let bus = Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix).unwrap()).await.unwrap();
+        let bus =
+            Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix).unwrap()).await.unwrap();
         let engine = Engine::new(db, bus, config);
         let stop = CancellationToken::new();
         let tasks = vec![
@@ -169,8 +178,13 @@ async fn a_cancelled_step_stops_within_a_second_and_stays_cancelled() {
     site.worker(&script);
     let run = site.submit(&wish()).await;
     begun.notified().await;
-    assert_eq!(control::cancel(&site.engine, run, "tester", Some("enough")).await.unwrap(), RunStatus::Cancelled);
-    tokio::time::timeout(Duration::from_secs(1), ended.notified()).await.expect("the step stopped within a second");
+    assert_eq!(
+        control::cancel(&site.engine, run, "tester", Some("enough")).await.unwrap(),
+        RunStatus::Cancelled
+    );
+    tokio::time::timeout(Duration::from_secs(1), ended.notified())
+        .await
+        .expect("the step stopped within a second");
     let names = site.event_names(run).await;
     assert_eq!(names.last().map(String::as_str), Some("run.cancelled"));
     let left = steps::of_run(&site.engine.db, run).await.unwrap();
@@ -234,7 +248,11 @@ async fn a_step_that_uses_up_its_attempts_is_a_dead_letter_and_a_person_can_retr
     control::retry(&site.engine, run, "tester", None).await.unwrap();
     site.until(run, RunStatus::Succeeded).await;
     let names = site.event_names(run).await;
-    assert_eq!(names.iter().filter(|name| *name == "step.started plan").count(), 1, "what is upstream is kept");
+    assert_eq!(
+        names.iter().filter(|name| *name == "step.started plan").count(),
+        1,
+        "what is upstream is kept"
+    );
     site.close().await;
 }
 

@@ -36,7 +36,10 @@ async fn a_model_that_answers_prose_is_told_so_twice_and_then_a_person_is_asked(
     let (toryo, run, reason) = stops(script).await;
     assert!(reason.contains("spec"), "{reason}");
     assert_eq!(toryo.model.requests_of("spec").len(), 3);
-    assert!(toryo.model.requests_of("spec")[1].prompt().contains("JSON"), "the model was told what was wrong");
+    assert!(
+        toryo.model.requests_of("spec")[1].prompt().contains("JSON"),
+        "the model was told what was wrong"
+    );
     let events = toryo.events(&run).await;
     assert_eq!(events.last().unwrap().kind, EventType::RunNeedsHuman);
     toryo.close().await;
@@ -56,8 +59,9 @@ async fn half_a_json_is_asked_for_again_and_the_run_goes_on() {
 #[tokio::test]
 async fn a_model_that_says_nothing_until_the_timeout_is_asked_again() {
     let (spec, gate) = (recorded("spec"), Gate::new());
-    let script =
-        refusing(Script::new().on("spec", Answer::json(&spec).held_by(&gate)).on("spec", Answer::json(&spec)));
+    let script = refusing(
+        Script::new().on("spec", Answer::json(&spec).held_by(&gate)).on("spec", Answer::json(&spec)),
+    );
     let toryo = Toryo::start(script).await;
     let run = toryo.submit_sample(&toryo.sample()).await;
     let stopped = toryo.until(&run, "it goes on", |view| view.status() == "needs_human").await;
@@ -84,14 +88,18 @@ async fn a_provider_that_is_busy_or_broken_is_asked_again() {
 #[tokio::test]
 async fn a_blocking_question_waits_for_an_answer_and_the_answer_reaches_the_model() {
     let mut asking = recorded("spec");
-    asking["questions"] = json!([{ "text": "Which of the two calendars?", "weight": "blocking", "assumption": "" }]);
-    let script = refusing(Script::new().on("spec", Answer::json(&asking)).on("spec#2", Answer::json(&recorded("spec"))));
+    asking["questions"] =
+        json!([{ "text": "Which of the two calendars?", "weight": "blocking", "assumption": "" }]);
+    let script = refusing(
+        Script::new().on("spec", Answer::json(&asking)).on("spec#2", Answer::json(&recorded("spec"))),
+    );
     let toryo = Toryo::start(script).await;
     let run = toryo.submit_sample(&toryo.sample()).await;
     toryo.until_status(&run, "waiting_for_input").await;
     let (status, problem) = toryo.post(&format!("/runs/{run}/resume"), &json!({})).await;
     assert_eq!(status, 409, "{problem}");
-    let (status, answer) = toryo.post(&format!("/runs/{run}/messages"), &json!({ "body": "The lunar one." })).await;
+    let (status, answer) =
+        toryo.post(&format!("/runs/{run}/messages"), &json!({ "body": "The lunar one." })).await;
     assert!(status < 300, "{answer}");
     toryo.until(&run, "it goes on", |view| view.status() == "needs_human").await;
     assert!(toryo.model.requests_of("spec#2")[0].prompt().contains("The lunar one."));
@@ -179,7 +187,9 @@ async fn a_test_suite_that_hangs_is_killed_and_its_run_says_so() {
     let toryo = Toryo::with(Services::shared().await, refactoring(), more).await;
     let repository = hostile_repository(toryo.folder(), "    while True: pass");
     let run = toryo.submit(&json!({ "repo_url": repository, "goal": "Make add return the sum" })).await;
-    let stopped = toryo.until(&run, "it stops", |view| view.status() == "needs_human" || view.status() == "failed").await;
+    let stopped = toryo
+        .until(&run, "it stops", |view| view.status() == "needs_human" || view.status() == "failed")
+        .await;
     let events = toryo.events(&run).await;
     let told = events.iter().any(|it| it.data.to_string().contains("time limit"));
     assert!(told, "nobody was told of the time limit: {}", stopped.0);
@@ -202,7 +212,8 @@ async fn cancel_ends_a_running_sandbox_command_and_its_container() {
 /// Containers of a run that the engine knows, running or not.
 fn containers_of(run: &str) -> usize {
     let filter = format!("label=toryo.run={run}");
-    let output = std::process::Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output().unwrap();
+    let output =
+        std::process::Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().count()
 }

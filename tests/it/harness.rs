@@ -12,15 +12,14 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use toryo_domain::Event;
-use toryo_testkit::openai::{API_KEY, ScriptedModel, Script};
+use toryo_testkit::openai::{API_KEY, Script, ScriptedModel};
 use toryo_testkit::stack::Services;
 
 /// Longest wait for a state. A run of the sample takes well below a minute.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Toryo.
 pub struct Toryo {
-    pub services: Services,
     pub model: ScriptedModel,
     pub base: String,
     pub http: reqwest::Client,
@@ -101,7 +100,8 @@ impl Toryo {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let model = ScriptedModel::start(script).await;
         let folder = tempfile::tempdir().unwrap();
-        let image = std::env::var("TORYO_TEST_SANDBOX_IMAGE").unwrap_or_else(|_| "toryo-sandbox-python:1".into());
+        let image =
+            std::env::var("TORYO_TEST_SANDBOX_IMAGE").unwrap_or_else(|_| "toryo-sandbox-python:1".into());
         let settings = format!(
             r#"
 data_dir = "{data}"
@@ -141,16 +141,8 @@ image = "{image}"
         let mut server = Process::start(&["serve"], &file);
         let line = server.until("Toryo serves on").await;
         let base = line.rsplit(' ').next().unwrap().to_owned();
-        let mut toryo = Self {
-            services,
-            model,
-            base,
-            http: reqwest::Client::new(),
-            folder,
-            settings,
-            server,
-            workers: vec![],
-        };
+        let mut toryo =
+            Self { model, base, http: reqwest::Client::new(), folder, settings, server, workers: vec![] };
         toryo.worker().await;
         toryo
     }
@@ -234,7 +226,10 @@ image = "{image}"
         });
         match waited.await {
             Ok(view) => view,
-            Err(_) => panic!("never: {what}; events:\n{:#?}", self.events(run).await.iter().map(line).collect::<Vec<_>>()),
+            Err(_) => panic!(
+                "never: {what}; events:\n{:#?}",
+                self.events(run).await.iter().map(line).collect::<Vec<_>>()
+            ),
         }
     }
 
@@ -256,13 +251,25 @@ image = "{image}"
     pub async fn until_event(&self, run: &str, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         let stream = self.stream(run, None, |event| wanted(event));
         match tokio::time::timeout(PATIENCE, stream).await {
-            Ok(events) => events.into_iter().last().filter(|event| wanted(event)).unwrap_or_else(|| panic!("never: {what}")),
-            Err(_) => panic!("never: {what}; events:\n{:#?}", self.events(run).await.iter().map(line).collect::<Vec<_>>()),
+            Ok(events) => events
+                .into_iter()
+                .last()
+                .filter(|event| wanted(event))
+                .unwrap_or_else(|| panic!("never: {what}")),
+            Err(_) => panic!(
+                "never: {what}; events:\n{:#?}",
+                self.events(run).await.iter().map(line).collect::<Vec<_>>()
+            ),
         }
     }
 
     /// The events of a run by server-sent events, until the stream ends or `enough`.
-    pub async fn stream(&self, run: &str, last_id: Option<u64>, enough: impl Fn(&Event) -> bool) -> Vec<Event> {
+    pub async fn stream(
+        &self,
+        run: &str,
+        last_id: Option<u64>,
+        enough: impl Fn(&Event) -> bool,
+    ) -> Vec<Event> {
         use eventsource_stream::Eventsource;
         let mut request = self.http.get(format!("{}/runs/{run}/stream", self.base));
         if let Some(id) = last_id {
@@ -320,7 +327,11 @@ image = "{image}"
     async fn stop(mut self) -> ScriptedModel {
         for worker in &mut self.workers {
             if worker.child.try_wait().unwrap().is_none() {
-                assert!(worker.terminate().await, "a worker ends well on SIGTERM:\n{}", worker.said.join("\n"));
+                assert!(
+                    worker.terminate().await,
+                    "a worker ends well on SIGTERM:\n{}",
+                    worker.said.join("\n")
+                );
             }
         }
         assert!(self.server.terminate().await, "the server ends well on SIGTERM");
@@ -338,7 +349,8 @@ pub fn line(event: &Event) -> String {
 
 /// The output of a Git command in a repository.
 pub fn git(repository: &Path, arguments: &[&str]) -> String {
-    let output = std::process::Command::new("git").arg("-C").arg(repository).args(arguments).output().unwrap();
+    let output =
+        std::process::Command::new("git").arg("-C").arg(repository).args(arguments).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

@@ -21,9 +21,9 @@ async fn a_task_becomes_a_tested_pull_request() {
     let done = toryo.until_status(&run, "succeeded").await;
 
     // The branch stands in the repository, one commit on top of what was there, and says whose it is.
-    let branch = done.text("/branch");
+    let branch = done.text("/result/branch");
     assert!(branch.starts_with("toryo/"), "{branch}");
-    assert_eq!(git(&repository, &["rev-parse", &branch]), done.text("/commit"));
+    assert_eq!(git(&repository, &["rev-parse", &branch]), done.text("/result/commit"));
     assert_eq!(git(&repository, &["rev-parse", &format!("{branch}^")]), head_before);
     let message = git(&repository, &["log", "-1", "--format=%B", &branch]);
     assert!(message.contains(&format!("Toryo-Run: {run}")), "{message}");
@@ -36,13 +36,19 @@ async fn a_task_becomes_a_tested_pull_request() {
     insta::assert_snapshot!("changed_files", changed);
     let events = toryo.events(&run).await;
     let reports: Vec<_> = events.iter().filter(|event| event.kind == EventType::TestReport).collect();
-    let last = reports.last().unwrap();
+    let of_base = |report: &&&toryo_domain::Event| report.data["name"] == "tests-on-base";
+    let last = reports.iter().rfind(|report| !of_base(report)).unwrap();
+    let proof = reports.iter().rfind(of_base).unwrap();
+    assert_eq!(proof.data["failed"], 4, "the new tests fail on the base commit: {}", proof.data);
     assert_eq!(last.data["failed"], 0, "{}", last.data);
     assert!(last.data["passed"].as_u64().unwrap() > 20, "{}", last.data);
-    assert!(reports.iter().any(|report| report.data["failed"].as_u64().unwrap_or(0) > 0), "a first attempt failed");
+    assert!(
+        reports.iter().any(|report| report.data["failed"].as_u64().unwrap_or(0) > 0),
+        "a first attempt failed"
+    );
 
     // A person reads it.
-    let page = toryo.http.get(done.text("/pull_request/url")).send().await.unwrap();
+    let page = toryo.http.get(done.text("/result/pull_request/url")).send().await.unwrap();
     assert_eq!(page.status(), 200);
     let page = page.text().await.unwrap();
     assert!(page.contains(&branch), "the pull request's page names the branch");
@@ -90,7 +96,12 @@ async fn a_killed_worker_costs_no_reply_no_event_and_no_second_pull_request() {
     let events = toryo.events(&run).await;
     let key = seen.step_key.unwrap().to_string();
     let of_step = |kind: EventType| {
-        events.iter().filter(|it| it.kind == kind && it.step_key.as_ref().map(ToString::to_string).as_deref() == Some(&key)).count()
+        events
+            .iter()
+            .filter(|it| {
+                it.kind == kind && it.step_key.as_ref().map(ToString::to_string).as_deref() == Some(&key)
+            })
+            .count()
     };
     assert_eq!(of_step(EventType::StepStarted), 2, "the step was taken up again");
     assert_eq!(of_step(EventType::StepSucceeded), 1);
@@ -98,7 +109,7 @@ async fn a_killed_worker_costs_no_reply_no_event_and_no_second_pull_request() {
     assert_eq!(events.iter().filter(|event| event.kind == EventType::RunSucceeded).count(), 1);
     assert_eq!(toryo.model.paid_twice(), vec![], "no reply was paid for twice");
     let branches = git(&repository, &["branch", "--list", "toryo/*", "--format=%(refname:short)"]);
-    assert_eq!(branches, done.text("/branch"));
+    assert_eq!(branches, done.text("/result/branch"));
     let all = toryo.stream(&run, None, |_| false).await;
     assert_eq!(all, events);
     toryo.close().await;

@@ -5,12 +5,12 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use toryo_domain::output::{
-    CodeOutput, CriticOutput, IntegrateOutput, MergeOutput, PlanOutput, ReproduceOutput, RetrieveOutput, SpecOutput,
-    TestOutput, TestSummary,
+    CodeOutput, CriticOutput, IntegrateOutput, MergeOutput, PlanOutput, ReproduceOutput, RetrieveOutput,
+    SpecOutput, TestOutput, TestSummary,
 };
 use toryo_domain::{
-    ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind, Subtask,
-    SubtaskKind,
+    ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind,
+    Subtask, SubtaskKind,
 };
 use toryo_engine::{Agent, Failure, StepContext};
 
@@ -122,9 +122,12 @@ pub fn good(key: &StepKey, subtasks: &[Subtask]) -> Output {
             note: String::new(),
             log: None,
         }),
-        StepKind::Code => {
-            Output::Code(CodeOutput { changes: ChangeSet::default(), summary: String::new(), diff: digest, edits: 1 })
-        }
+        StepKind::Code => Output::Code(CodeOutput {
+            changes: ChangeSet::default(),
+            summary: String::new(),
+            diff: digest,
+            edits: 1,
+        }),
         StepKind::Test => Output::Test(tested(true)),
         StepKind::Critic => Output::Critic(CriticOutput {
             approved: true,

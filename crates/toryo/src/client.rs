@@ -30,7 +30,8 @@ impl Client {
     /// The address is not a URL.
     pub fn new(server: &str) -> Result<Self> {
         let base = server.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&base).with_context(|| format!("`{server}` is not an address such as http://127.0.0.1:8080"))?;
+        reqwest::Url::parse(&base)
+            .with_context(|| format!("`{server}` is not an address such as http://127.0.0.1:8080"))?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .user_agent(concat!("toryo/", env!("CARGO_PKG_VERSION")))
@@ -73,17 +74,23 @@ impl Client {
     }
 
     fn not_there(&self) -> String {
-        format!("no server answers at {}; start one with `toryo up`, or name another with --server", self.base)
+        format!(
+            "no server answers at {}; start one with `toryo up`, or name another with --server",
+            self.base
+        )
     }
 
     /// The events of a run after number `seq`, in order and each once, until its last one. A lost connection is
     /// taken up where it ended.
     pub fn events(&self, run: RunId, after: u64) -> impl Stream<Item = Result<Event>> + '_ {
-        futures::stream::unfold(Follow { seq: after, lost: 0, open: None, ended: false }, move |mut follow| async move {
-            let next = self.next_event(run, &mut follow).await.transpose()?;
-            follow.ended |= next.is_err();
-            Some((next, follow))
-        })
+        futures::stream::unfold(
+            Follow { seq: after, lost: 0, open: None, ended: false },
+            move |mut follow| async move {
+                let next = self.next_event(run, &mut follow).await.transpose()?;
+                follow.ended |= next.is_err();
+                Some((next, follow))
+            },
+        )
     }
 
     async fn next_event(&self, run: RunId, follow: &mut Follow) -> Result<Option<Event>> {
@@ -160,9 +167,11 @@ fn problem(status: reqwest::StatusCode, body: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Value>(body) else {
         return format!("the server answered {status}");
     };
-    let mut text = problem["detail"].as_str().or_else(|| problem["title"].as_str()).unwrap_or("refused").to_owned();
+    let mut text =
+        problem["detail"].as_str().or_else(|| problem["title"].as_str()).unwrap_or("refused").to_owned();
     for error in problem["errors"].as_array().into_iter().flatten() {
-        let (pointer, detail) = (error["pointer"].as_str().unwrap_or(""), error["detail"].as_str().unwrap_or(""));
+        let (pointer, detail) =
+            (error["pointer"].as_str().unwrap_or(""), error["detail"].as_str().unwrap_or(""));
         text.push_str(&format!("\n  {pointer}: {detail}"));
     }
     text.lines().map(crate::output::plain).collect::<Vec<_>>().join("\n")
@@ -177,12 +186,18 @@ mod tests {
         let body = br#"{"title":"Bad input","detail":"The task is not accepted.","errors":[{"pointer":"/goal","detail":"is blank"}]}"#;
         let text = problem(reqwest::StatusCode::UNPROCESSABLE_ENTITY, body);
         assert_eq!(text, "The task is not accepted.\n  /goal: is blank");
-        assert_eq!(problem(reqwest::StatusCode::BAD_GATEWAY, b"<html>"), "the server answered 502 Bad Gateway");
+        assert_eq!(
+            problem(reqwest::StatusCode::BAD_GATEWAY, b"<html>"),
+            "the server answered 502 Bad Gateway"
+        );
     }
 
     #[test]
     fn a_server_is_a_url() {
         assert!(Client::new("not a url").is_err());
-        assert_eq!(Client::new("http://h:1/").map(|it| it.url("/runs")).unwrap_or_default(), "http://h:1/runs");
+        assert_eq!(
+            Client::new("http://h:1/").map(|it| it.url("/runs")).unwrap_or_default(),
+            "http://h:1/runs"
+        );
     }
 }

@@ -148,8 +148,10 @@ impl Config {
                 sources.add_source(usual.required(false))
             }
         };
-        let environment =
-            config::Environment::with_prefix("TORYO").prefix_separator("__").separator("__").try_parsing(true);
+        let environment = config::Environment::with_prefix("TORYO")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true);
         let written = sources.add_source(environment).build().context("the settings cannot be read")?;
         let mut config: Self = written.try_deserialize().context("the settings are wrong")?;
         // The usual names of the two servers (design §6).

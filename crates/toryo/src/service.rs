@@ -27,9 +27,9 @@ pub enum Duty {
 /// It is taken or not allowed.
 pub async fn listen(config: &Config) -> Result<TcpListener> {
     let address = config.server.listen;
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot serve on {address}; is another Toryo running? choose one with --listen"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot serve on {address}; is another Toryo running? choose one with --listen")
+    })
 }
 
 /// Does its duty until `stop`, then ends in order: no new requests, no new steps, then the servants of both.

@@ -1,4 +1,4 @@
-//! The end of a long-running command: Ctrl-C or SIGTERM asks it to stop, a second one insists.
+//! The end of a long-running command: Ctrl-C or SIGTERM asks it to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ pub fn token() -> std::io::Result<CancellationToken> {
     let stop = token.clone();
     tokio::spawn(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        crate::output::note("stopping; running steps are finished or handed back (Ctrl-C again to see it in the log)");
+        crate::output::note("stopping; running steps are finished or handed back");
         stop.cancel();
     });
     Ok(token)

@@ -52,7 +52,9 @@ fn finish(client: &Client, run: RunId, tree: &Tree) {
             let url = output::plain(result["pull_request"]["url"].as_str().unwrap_or("?"));
             output::line(&format!("pull request  {url}"));
             if tree.recorded {
-                output::note("This run replayed recorded replies; set a model key to work on your own repositories.");
+                output::note(
+                    "This run replayed recorded replies; set a model key to work on your own repositories.",
+                );
             }
         }
         (State::Ended(reason), _) => {
@@ -77,7 +79,9 @@ impl Display {
         let terminal = std::io::stderr().is_terminal();
         let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         let head = match &bars {
-            Some(bars) => bars.add(ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg} {elapsed}"))),
+            Some(bars) => {
+                bars.add(ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg} {elapsed}")))
+            }
             None => ProgressBar::hidden(),
         };
         head.enable_steady_tick(TICK);
@@ -113,7 +117,9 @@ impl Display {
 
     /// One line where a step changed, with the time since the start.
     fn write(&self, tree: &Tree, event: &toryo_domain::Event) {
-        let Some(step) = event.step_key.as_ref().and_then(|key| tree.steps.iter().find(|step| step.key == *key)) else {
+        let Some(step) =
+            event.step_key.as_ref().and_then(|key| tree.steps.iter().find(|step| step.key == *key))
+        else {
             return;
         };
         if event.kind.as_str().starts_with("step.") && event.kind != toryo_domain::EventType::StepLog {

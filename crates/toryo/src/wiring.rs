@@ -107,7 +107,11 @@ pub fn assets(config: &Config) -> Result<Assets> {
     Ok(Assets::load(config.assets_dir.as_deref())?)
 }
 
-fn gateway(config: &Config, db: &Db, replay: Option<Arc<dyn toryo_models::ModelProvider>>) -> Result<Gateway> {
+fn gateway(
+    config: &Config,
+    db: &Db,
+    replay: Option<Arc<dyn toryo_models::ModelProvider>>,
+) -> Result<Gateway> {
     let mut providers = Providers::from_config(&config.models)?;
     if let Some(replay) = replay {
         providers = providers.with_replay(replay);
@@ -129,7 +133,10 @@ impl Parts {
         let ports = Ports {
             repositories: Arc::new(repositories::ForgeCheck(self.tools.forge.clone())),
             indexer: Arc::new(indexer),
-            readiness: Arc::new(readiness::Needs { engine: self.engine.clone(), sandbox: self.sandbox.clone() }),
+            readiness: Arc::new(readiness::Needs {
+                engine: self.engine.clone(),
+                sandbox: self.sandbox.clone(),
+            }),
             agents: manifests::manifests(&self.tools.assets).into(),
         };
         App::new(self.engine.clone(), self.blobs.clone(), ports, config.api.clone())

@@ -24,7 +24,9 @@ impl Readiness for Needs {
             workers::live(&self.engine.db),
         );
         let worker = match workers {
-            Ok(live) if live.is_empty() => Err("no worker is alive; start one with `toryo worker`".to_owned()),
+            Ok(live) if live.is_empty() => {
+                Err("no worker is alive; start one with `toryo worker`".to_owned())
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         };

@@ -62,7 +62,9 @@ async fn engine(config: &Config) -> Finding {
     };
     match tokio::time::timeout(PATIENCE, sandbox.check()).await {
         Ok(Ok(check)) => match check.image {
-            Some(image) => Finding::Good(format!("version {} at {}, image {}", check.version, check.host, image.name)),
+            Some(image) => {
+                Finding::Good(format!("version {} at {}, image {}", check.version, check.host, image.name))
+            }
             None => Finding::Bad(format!(
                 "version {} at {}, but no image {}; run `toryo sandbox build`",
                 check.version, check.host, config.sandbox.image

@@ -29,7 +29,10 @@ pub fn run(arguments: &cli::Index) -> Result<ExitCode> {
         }))?;
     } else {
         let skipped = index.skipped().len();
-        output::line(&format!("{}: {files} files, {symbols} symbols, {skipped} passed over, {seconds:.2} s", commit.short()));
+        output::line(&format!(
+            "{}: {files} files, {symbols} symbols, {skipped} passed over, {seconds:.2} s",
+            commit.short()
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,8 @@ pub fn run(arguments: &cli::Retrieve) -> Result<ExitCode> {
                 if line.trim().is_empty() {
                     continue;
                 }
-                let question: Question = serde_json::from_str(&line).context("a line of the batch is wrong")?;
+                let question: Question =
+                    serde_json::from_str(&line).context("a line of the batch is wrong")?;
                 let hits = index(&repository, &question.rev)?.retrieve(&question.query, &options);
                 let mut answer = shown(&hits);
                 answer["id"] = json!(question.id);
@@ -96,7 +97,12 @@ fn shown(hits: &Hits) -> serde_json::Value {
 /// For people: the reasons beside each hit.
 fn print(hits: &Hits) {
     for file in &hits.files {
-        output::line(&format!("{:6.3}  {}  {}", file.score, file.path, output::plain(&file.reasons.join("; "))));
+        output::line(&format!(
+            "{:6.3}  {}  {}",
+            file.score,
+            file.path,
+            output::plain(&file.reasons.join("; "))
+        ));
     }
     for symbol in &hits.symbols {
         let place = format!("{}:{}-{}", symbol.path, symbol.first_line, symbol.last_line);

@@ -26,7 +26,11 @@ struct Links {
 pub async fn run(arguments: &Run) -> Result<ExitCode> {
     let client = Client::new(&arguments.server.server)?;
     let accepted: Accepted = client.post("/tasks", &body(arguments)?).await?;
-    let page = if accepted.links.page.starts_with('/') { client.url(&accepted.links.page) } else { accepted.links.page };
+    let page = if accepted.links.page.starts_with('/') {
+        client.url(&accepted.links.page)
+    } else {
+        accepted.links.page
+    };
     if arguments.json {
         return events(&client, accepted.run_id).await;
     }

@@ -81,7 +81,9 @@ fn folder(root: &Path) -> Result<Vec<WorkspaceFile>> {
     let mut size = 0;
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+        for entry in
+            std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?
+        {
             let entry = entry?;
             let kind = entry.file_type()?;
             let path = entry.path();
@@ -94,7 +96,11 @@ fn folder(root: &Path) -> Result<Vec<WorkspaceFile>> {
                 if size > LARGEST_FOLDER {
                     bail!("{} holds more than {} MiB", root.display(), LARGEST_FOLDER / 1024 / 1024);
                 }
-                files.push(WorkspaceFile { path: inside, executable: executable(&path)?, content: std::fs::read(&path)?.into() });
+                files.push(WorkspaceFile {
+                    path: inside,
+                    executable: executable(&path)?,
+                    content: std::fs::read(&path)?.into(),
+                });
             }
         }
     }

@@ -99,7 +99,10 @@ impl Tree {
                 self.state = State::Waiting(format!("an answer to: {}", open.join(" / ")));
             }
             EventType::RunWaitingForApproval => {
-                self.state = State::Waiting(format!("approval of the {}", text(&event.data, "gate").replace('_', " ")));
+                self.state = State::Waiting(format!(
+                    "approval of the {}",
+                    text(&event.data, "gate").replace('_', " ")
+                ));
             }
             EventType::RunNeedsHuman => self.state = State::Waiting(format!("a person: {}", reason())),
             EventType::RunStarted | EventType::RunResumed => self.state = State::Going,
@@ -163,9 +166,8 @@ impl Step {
 /// The facts of `step.succeeded` in words.
 fn outcome(data: &Value) -> (Mark, String) {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let counts = |value: &Value| {
-        format!("{} passed, {} failed", number(&value["passed"]), number(&value["failed"]))
-    };
+    let counts =
+        |value: &Value| format!("{} passed, {} failed", number(&value["passed"]), number(&value["failed"]));
     if let Some(passed) = data["passed"].as_bool() {
         let mark = if passed { Mark::Good } else { Mark::Mend };
         return (mark, counts(&data["counts"]));
@@ -220,19 +222,33 @@ mod tests {
         for event in [
             event(EventType::RunCreated, None, json!({})),
             event(EventType::StepStarted, Some("spec"), json!({})),
-            event(EventType::ModelCall, Some("spec"), json!({"cost": 0.25, "journalled": false, "recorded": true})),
+            event(
+                EventType::ModelCall,
+                Some("spec"),
+                json!({"cost": 0.25, "journalled": false, "recorded": true}),
+            ),
             event(EventType::ModelCall, Some("spec"), json!({"cost": 0.25, "journalled": true})),
             event(EventType::StepSucceeded, Some("spec"), json!({"title": "Count the last day"})),
             event(EventType::StepReady, Some("test:a"), json!({})),
-            event(EventType::StepSucceeded, Some("test:a"), json!({"passed": false, "counts": {"passed": 3, "failed": 1}})),
+            event(
+                EventType::StepSucceeded,
+                Some("test:a"),
+                json!({"passed": false, "counts": {"passed": 3, "failed": 1}}),
+            ),
             event(EventType::StepStarted, Some("code:a#2"), json!({})),
             event(EventType::StepProgress, Some("code:a#2"), json!({"text": "reading \u{1b}[31m"})),
         ] {
             tree.take(&event);
         }
-        let lines: Vec<String> =
-            tree.steps.iter().map(|step| format!("{} {} {}", step.mark.sign(), step.key, step.text)).collect();
-        assert_eq!(lines, ["✓ spec Count the last day", "↻ test:a 3 passed, 1 failed", "▸ code:a#2 reading  [31m"]);
+        let lines: Vec<String> = tree
+            .steps
+            .iter()
+            .map(|step| format!("{} {} {}", step.mark.sign(), step.key, step.text))
+            .collect();
+        assert_eq!(
+            lines,
+            ["✓ spec Count the last day", "↻ test:a 3 passed, 1 failed", "▸ code:a#2 reading  [31m"]
+        );
         assert_eq!(tree.cost, Usd::from_nanos(250_000_000));
         assert!(tree.recorded);
     }
