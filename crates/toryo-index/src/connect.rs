@@ -5,7 +5,7 @@ use crate::imports::{Imports, Modules, follow};
 use crate::index::Index;
 use crate::lexical::Builder;
 use std::collections::HashMap;
-use toryo_code::Import;
+use toryo_code::{Import, SymbolKind};
 
 /// Names with more definitions than this are not followed unless an import says which is meant.
 const AMBIGUOUS: usize = 4;
@@ -72,10 +72,20 @@ fn meant(index: &Index, imports: &[Imports], file: u32, symbols: &[u32]) -> Vec<
         let named = index.names.get(name).map_or(&[][..], Vec::as_slice).iter().copied();
         return named.filter(|symbol| of(*symbol).file == there && of(*symbol).parent.is_none()).collect();
     }
+    // What is defined inside a function is not seen from outside.
+    let symbols: Vec<u32> = symbols.iter().copied().filter(|symbol| !is_local(index, *symbol)).collect();
+    let those = |keep: &dyn Fn(u32) -> bool| {
+        symbols.iter().copied().filter(|symbol| keep(*symbol)).collect::<Vec<_>>()
+    };
     let imported = those(&|symbol| here.files.binary_search(&of(symbol).file).is_ok());
     match (imported.len(), symbols.len()) {
         (1..=AMBIGUOUS, _) => imported,
-        (_, ..=AMBIGUOUS) => symbols.to_vec(),
+        (_, ..=AMBIGUOUS) => symbols,
         _ => Vec::new(),
     }
+}
+
+fn is_local(index: &Index, symbol: u32) -> bool {
+    let parent = index.symbols[symbol as usize].parent.map(|parent| index.symbols[parent as usize].kind);
+    matches!(parent, Some(SymbolKind::Function | SymbolKind::Method))
 }

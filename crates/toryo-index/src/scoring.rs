@@ -23,7 +23,8 @@ pub struct Weights {
     pub parent: f64,
     /// Occurrences that a term in the path is worth to a symbol.
     pub path: f64,
-    /// Occurrences that a term in the path is worth to a file.
+    /// What a term in the path adds to a file, where the text alone gives up to `file_k1 + 1`. Files say their
+    /// own name often, so more occurrences would make no difference.
     pub file_path: f64,
     /// What the best symbol of a file adds to it.
     pub symbol_in_file: f64,
@@ -57,14 +58,14 @@ impl Default for Weights {
             name: 4.0,
             parent: 1.5,
             path: 0.5,
-            file_path: 4.0,
+            file_path: 2.0,
             symbol_in_file: 0.5,
             file_in_symbol: 0.5,
-            class_in_symbol: 0.2,
+            class_in_symbol: 0.3,
             mention: 0.5,
-            file_mention: 0.25,
-            rank: 0.35,
-            file_rank: 0.2,
+            file_mention: 0.2,
+            rank: 0.5,
+            file_rank: 0.3,
             history: 0.1,
             class: 0.3,
             seeds: 20,
@@ -121,7 +122,10 @@ impl Lexical {
         };
         for (term, weight) in &query.terms {
             let postings = index.lexical.postings(term);
-            let rarity = weight * units.rarity(postings.len());
+            // A word of a path is in every unit of its file, which does not make it common.
+            let holders =
+                postings.iter().filter(|posting| posting.count > 0 || posting.fields & field::NAME != 0);
+            let rarity = weight * units.rarity(holders.count());
             for posting in postings {
                 let count = count_in_unit(posting, weights);
                 scores.units[posting.unit as usize] += rarity * units.saturated(posting.unit, count);
@@ -130,8 +134,8 @@ impl Lexical {
             let by_file = sums(postings, |posting| Some(index.units[posting.unit as usize].file));
             let rarity = weight * files.rarity(by_file.len());
             for (file, count, fields) in by_file {
-                let count = count + if fields & field::PATH == 0 { 0.0 } else { weights.file_path };
-                scores.files[file as usize] += rarity * files.saturated(file, count);
+                let in_path = if fields & field::PATH == 0 { 0.0 } else { weights.file_path };
+                scores.files[file as usize] += rarity * (files.saturated(file, count) + in_path);
             }
             for (symbol, count, fields) in sums(postings, |posting| index.units[posting.unit as usize].outer)
             {
@@ -197,5 +201,24 @@ pub(crate) fn to_one(list: &mut [f64]) {
     let top = list.iter().copied().fold(0.0, f64::max);
     if top > 0.0 {
         list.iter_mut().for_each(|score| *score /= top);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::index;
+    use crate::{RetrieveOptions, Weights};
+
+    #[test]
+    fn a_word_of_the_path_counts_for_the_file() {
+        let index = index("//- a/cookies.py\nx = 1\n//- a/forms.py\nx = 1\n//- a/other.py\nx = 1\n");
+        let hits = index.retrieve("cookie x", &RetrieveOptions::default());
+        assert_eq!(hits.files[0].path.as_str(), "a/cookies.py");
+        let none = RetrieveOptions {
+            weights: Weights { file_path: 0.0, ..Weights::default() },
+            ..Default::default()
+        };
+        // Scores are relative to the best, so the lead of the file named so shows in the others.
+        assert!(hits.files[1].score < index.retrieve("cookie x", &none).files[1].score);
     }
 }

@@ -18,13 +18,18 @@ const NEIGHBOURS: usize = 3;
 const TEST_FILES: usize = 2;
 /// Most tests shown of one file.
 const TESTS_SHOWN: usize = 3;
-/// Shares of the budget, in percent: up to which bodies are added before outlines, outlines before the
-/// neighbourhood; the rest takes neighbours, tests and the list of what was left out.
+/// Most files opened for neighbours alone.
+const NEIGHBOUR_FILES: usize = 2;
+/// Most symbols of the ranking whose bodies are shown, and the share of the best score from which they are.
+const SUGGESTIONS: usize = 15;
+const SUGGESTED_FROM: f64 = 0.4;
+/// Shares of the budget, in percent: up to which bodies are added before outlines, outlines before tests, and
+/// tests; the rest takes the list of what was left out.
 const BODIES: usize = 65;
-const OUTLINES: usize = 85;
-const EVERYTHING: usize = 97;
-/// Percent of the budget that the outline of one file may take.
-const ONE_OUTLINE: usize = 12;
+const OUTLINES: usize = 80;
+const TESTS: usize = 95;
+/// Percent of the budget that the outline of one file may take: of a file with sections, of another.
+const ONE_OUTLINE: (usize, usize) = (12, 5);
 /// Fewest lines worth showing of a symbol that does not fit.
 const FEWEST_LINES: u32 = 8;
 
@@ -66,23 +71,16 @@ pub(super) fn pack(
         index.retrieve(&request.query, &RetrieveOptions { k: SYMBOLS_CONSIDERED, ..Default::default() });
     let targets = packing.targets(index, request, &hits);
     for path in &request.files {
-        packing.open(path, "named by the plan");
+        packing.open(path, "named by the plan", BODIES);
     }
     for target in targets.iter().filter(|target| target.named) {
-        packing.open(&target.path, "holds a symbol named by the plan");
+        packing.open(&target.path, "holds a symbol named by the plan", BODIES);
     }
-    let suggested =
-        hits.files.iter().filter(|hit| hit.kind != FileKind::Test && hit.kind != FileKind::Documentation);
-    for hit in suggested {
-        if packing.files.len() + TEST_FILES < packing.max_files {
-            packing.open(&hit.path, "fits the query");
-        } else if packing.file(&hit.path).is_none() {
-            packing.omit(Some(&hit.path), None, "fits the query less than the files shown");
-        }
-    }
-    packing.add_bodies(&targets, &request.files);
-    packing.add_outlines();
+    packing.add_named(&targets, &request.files);
     packing.add_neighbours(index, &targets);
+    packing.open_suggested(&hits);
+    packing.add_suggested(&targets);
+    packing.add_outlines();
     packing.add_tests(index, &targets, &request.files);
     packing.finish()
 }
@@ -103,7 +101,8 @@ impl Packing<'_> {
                 self.omit(None, Some(named), "named by the plan, but no such symbol was found");
             }
         }
-        for hit in &hits.symbols {
+        let best = hits.symbols.first().map_or(0.0, |hit| hit.score);
+        for hit in hits.symbols.iter().take(SUGGESTIONS).filter(|hit| hit.score >= best * SUGGESTED_FROM) {
             let known = |target: &Target| target.path == hit.path && target.symbol == hit.symbol;
             if !targets.iter().any(known) {
                 let why = hit.reasons.first().cloned().unwrap_or_default();
@@ -146,7 +145,7 @@ impl Packing<'_> {
     }
 
     /// Makes room for a file; `None` where it cannot be read, or no room is left.
-    fn open(&mut self, path: &RepoPath, why: &str) -> Option<usize> {
+    fn open(&mut self, path: &RepoPath, why: &str, percent: usize) -> Option<usize> {
         if let Some(at) = self.file(path) {
             return Some(at);
         }
@@ -160,7 +159,7 @@ impl Packing<'_> {
         };
         let source = Source::new(path, text);
         let header = cost(&render_header(path, source.lines));
-        if !self.fits(header, OUTLINES) {
+        if !self.fits(header, percent) {
             self.omit(Some(path), None, &format!("{why}, but does not fit in the budget"));
             return None;
         }
@@ -188,32 +187,45 @@ impl Packing<'_> {
         }
     }
 
-    fn add_bodies(&mut self, targets: &[Target], plan_files: &[RepoPath]) {
+    fn open_suggested(&mut self, hits: &Hits) {
+        let suggested = |kind| !matches!(kind, FileKind::Test | FileKind::Documentation);
+        for hit in hits.files.iter().filter(|hit| suggested(hit.kind)).take(2 * self.max_files) {
+            if self.files.len() + TEST_FILES < self.max_files {
+                self.open(&hit.path, "fits the query", BODIES);
+            } else if self.file(&hit.path).is_none() {
+                self.omit(Some(&hit.path), None, "fits the query less than the files shown");
+            }
+        }
+    }
+
+    fn add_named(&mut self, targets: &[Target], plan_files: &[RepoPath]) {
         for target in targets.iter().filter(|target| target.named) {
             if let Some(at) = self.file(&target.path) {
-                let part = if self.sources[at].is_small() {
-                    Part::Whole
-                } else {
-                    Part::Symbol(target.symbol.clone())
-                };
-                self.add(at, &part, &target.why, BODIES, true);
+                self.add_or_whole(at, Part::Symbol(target.symbol.clone()), &target.why, true);
             }
         }
         for at in plan_files.iter().filter_map(|path| self.file(path)).collect::<Vec<_>>() {
-            let part = if self.sources[at].is_small() { Part::Whole } else { Part::Head };
-            self.add(at, &part, "named by the plan", BODIES, false);
+            self.add_or_whole(at, Part::Head, "named by the plan", false);
         }
+    }
+
+    fn add_suggested(&mut self, targets: &[Target]) {
         for target in targets.iter().filter(|target| !target.named) {
-            let Some(at) = self.file(&target.path) else { continue };
-            let part =
-                if self.sources[at].is_small() { Part::Whole } else { Part::Header(target.symbol.clone()) };
-            self.add(at, &part, &target.why, BODIES, false);
+            if let Some(at) = self.file(&target.path) {
+                self.add_or_whole(at, Part::Header(target.symbol.clone()), &target.why, false);
+            }
         }
         for at in 0..self.files.len() {
             if self.files[at].sections.is_empty() && self.sources[at].is_small() {
                 self.add(at, &Part::Whole, "small file", BODIES, false);
             }
         }
+    }
+
+    /// Of a small file the whole rather than the part.
+    fn add_or_whole(&mut self, at: usize, part: Part, why: &str, shorten: bool) {
+        let part = if self.sources[at].is_small() { Part::Whole } else { part };
+        self.add(at, &part, why, BODIES, shorten);
     }
 
     /// Adds a part if it fits below this percentage of the budget. What the plan names is shortened rather than
@@ -264,7 +276,9 @@ impl Packing<'_> {
     /// As many lines of the outline as fit; the others are counted.
     fn add_outline(&mut self, at: usize, percent: usize) {
         let lines = self.sources[at].skeleton_lines(&self.files[at].sections);
-        let most = self.budget * ONE_OUTLINE / 100;
+        let (with_sections, bare) = ONE_OUTLINE;
+        let share = if self.files[at].sections.is_empty() { bare } else { with_sections };
+        let most = self.budget / 100 * share;
         let mut skeleton = String::new();
         let mut shown = 0;
         for line in &lines {
@@ -291,24 +305,18 @@ impl Packing<'_> {
 
     /// What the targets use, and what uses them.
     fn add_neighbours(&mut self, index: &Index, targets: &[Target]) {
+        let most_files = self.files.len() + NEIGHBOUR_FILES;
         for target in changing(targets) {
             let Some(symbol) = index.symbol(&target.path, &target.symbol) else { continue };
             let used = index.callees(symbol).take(NEIGHBOURS).map(|one| (one, "used by"));
-            let users = index
-                .callers(symbol)
-                .filter(|one| !is_test(index, one))
-                .take(NEIGHBOURS)
-                .map(|one| (one, "uses"));
-            for (neighbour, how) in used.chain(users).collect::<Vec<_>>() {
+            let users = index.callers(symbol).filter(|one| !is_test(index, one)).take(NEIGHBOURS);
+            for (neighbour, how) in used.chain(users.map(|one| (one, "uses"))) {
                 let why = format!("{how} {}", target.symbol);
                 let path = index.path_of(neighbour);
-                match self.file(path) {
-                    Some(at) => {
-                        self.add(at, &Part::Header(neighbour.path.to_string()), &why, EVERYTHING, false);
-                    }
-                    None => {
-                        self.omit(Some(path), Some(&neighbour.path), &format!("{why}; its file is not shown"))
-                    }
+                if self.file(path).is_none() && self.files.len() >= most_files {
+                    self.omit(Some(path), Some(&neighbour.path), &format!("{why}; its file is not shown"));
+                } else if let Some(at) = self.open(path, &why, BODIES) {
+                    self.add(at, &Part::Header(neighbour.path.to_string()), &why, BODIES, false);
                 }
             }
         }
@@ -327,7 +335,7 @@ impl Packing<'_> {
                 let why = format!("tests {path}: {}", link.reasons.join(", "));
                 if opened == TEST_FILES {
                     self.omit(Some(&link.path), None, &why);
-                } else if let Some(at) = self.open(&link.path, &why) {
+                } else if let Some(at) = self.open(&link.path, &why, TESTS) {
                     opened += 1;
                     self.add_tests_of(index, at, targets);
                 }
@@ -345,15 +353,28 @@ impl Packing<'_> {
                 if shown < TESTS_SHOWN && test.name.to_lowercase().contains("test") {
                     let why = format!("tests {}", target.symbol);
                     let part = Part::Symbol(test.path.to_string());
-                    shown += usize::from(self.add(at, &part, &why, EVERYTHING, false));
+                    shown += usize::from(self.add(at, &part, &why, TESTS, false));
                 }
             }
         }
-        self.add_outline(at, EVERYTHING);
+        self.add_outline(at, TESTS);
+    }
+
+    /// A file of which nothing fits is left out.
+    fn drop_empty_files(&mut self) {
+        for at in (0..self.files.len()).rev() {
+            if self.files[at].sections.is_empty() && self.files[at].skeleton.is_empty() {
+                let file = self.files.remove(at);
+                self.sources.remove(at);
+                self.used -= cost(&render_header(&file.path, file.lines));
+                self.omitted.retain(|one| one.path.as_ref() != Some(&file.path));
+                self.omit(Some(&file.path), None, "nothing of it fits in the budget");
+            }
+        }
     }
 
     fn finish(mut self) -> ContextPack {
-        self.omitted.sort();
+        self.drop_empty_files();
         // Neighbours and tests may have been shown after they were left out for room.
         let files = &self.files;
         self.omitted.retain(|one| !is_shown(files, one));
