@@ -47,10 +47,10 @@ pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Resp
         return Problem::new(Kind::UnknownHost, format!("`{}` is not an allowed host", clip(&name)))
             .into_response();
     }
-    if changes_something(request.method()) {
-        if let Err(problem) = same_origin(request.headers(), authority.as_deref()) {
-            return problem.into_response();
-        }
+    if changes_something(request.method())
+        && let Err(problem) = same_origin(request.headers(), authority.as_deref())
+    {
+        return problem.into_response();
     }
     next.run(request).await
 }

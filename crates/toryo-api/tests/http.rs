@@ -1,6 +1,8 @@
 //! What the router answers before anything is read from the database: problems, guards, headers, documents. No server
 //! is needed; one that is asked for all the same answers 503 after the time limit.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};

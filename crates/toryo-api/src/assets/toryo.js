@@ -162,7 +162,9 @@ async function digest(text) {
 // ---- actions of a run ----
 
 async function act(button, url, body, form) {
-  if (button.dataset.confirm && !confirm(button.dataset.confirm)) return;
+  const { confirm: question, confirmBlank } = button.dataset;
+  if (question && !confirm(question)) return;
+  if (confirmBlank && !Object.keys(body).length && !confirm(confirmBlank)) return;
   if (form) showErrors(form, null);
   await busy(button, async () => {
     try {

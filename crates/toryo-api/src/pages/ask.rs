@@ -1,6 +1,7 @@
 //! What a run wants from a person: answers, an approval, a decision at a limit. And what people may always do.
 
 use crate::pages::layout::{coded, icon};
+use crate::pages::words;
 use maud::{Markup, html};
 use toryo_blackboard::{Run, StepRow};
 use toryo_domain::output::{PlanOutput, Question, Weight};
@@ -95,7 +96,8 @@ fn approval(run: &Run, steps: &[StepRow]) -> Markup {
                 p.error role="alert" data-error="" hidden {}
                 p.buttons {
                     button.primary type="submit" data-post={ "/runs/" (run.id) "/approve" } { "Approve" }
-                    button type="submit" data-post={ "/runs/" (run.id) "/reject" } { "Reject" }
+                    button type="submit" data-post={ "/runs/" (run.id) "/reject" }
+                        data-confirm-blank="Reject without a comment? That ends the run." { "Reject" }
                 }
             }
         }
@@ -114,7 +116,7 @@ fn plan(steps: &[StepRow]) -> Markup {
         ol.plan {
             @for subtask in &plan.subtasks {
                 li {
-                    strong { (subtask.title) } " " span.tag { (subtask.kind) }
+                    strong { (subtask.title) } " " span.tag { (words::subtask_kind(subtask.kind)) }
                     p { (coded(&subtask.description)) }
                     @let files: Vec<&str> = subtask.target_files.iter().chain(&subtask.new_files).map(|path| path.as_str()).collect();
                     p.faint { (files.join(", ")) }

@@ -159,7 +159,7 @@ pub fn command(text: &str) -> Markup {
 pub fn coded(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
     // An odd backtick at the end is one that nothing closes.
-    let closed = parts.len() - usize::from(parts.len() % 2 == 0);
+    let closed = parts.len() - usize::from(parts.len().is_multiple_of(2));
     html! {
         @for (index, part) in parts.iter().enumerate() {
             @if index % 2 == 1 && index < closed && !part.is_empty() { code { (part) } }

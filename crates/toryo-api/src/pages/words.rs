@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use toryo_domain::{Event, EventType, Role, RunStatus, StepKey, StepKind, StepStatus};
+use toryo_domain::{Event, EventType, Role, RunStatus, StepKey, StepKind, StepStatus, SubtaskKind};
 
 /// A status in words.
 #[must_use]
@@ -59,6 +59,18 @@ pub const fn step_kind(kind: StepKind) -> &'static str {
         StepKind::Critic => "Review",
         StepKind::Merge => "Join and test",
         StepKind::Integrate => "Integrate",
+    }
+}
+
+/// A kind of subtask in words.
+#[must_use]
+pub const fn subtask_kind(kind: SubtaskKind) -> &'static str {
+    match kind {
+        SubtaskKind::BugFix => "bug fix",
+        SubtaskKind::Feature => "feature",
+        SubtaskKind::Refactoring => "refactoring",
+        SubtaskKind::Documentation => "documentation",
+        SubtaskKind::Tests => "tests",
     }
 }
 
