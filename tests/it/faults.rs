@@ -187,12 +187,12 @@ async fn a_test_suite_that_hangs_is_killed_and_its_run_says_so() {
     let toryo = Toryo::with(Services::shared().await, refactoring(), more).await;
     let repository = hostile_repository(toryo.folder(), "    while True: pass");
     let run = toryo.submit(&json!({ "repo_url": repository, "goal": "Make add return the sum" })).await;
-    let stopped = toryo
-        .until(&run, "it stops", |view| view.status() == "needs_human" || view.status() == "failed")
-        .await;
+    let stopped = toryo.until(&run, "it stops", |view| view.status() == "needs_human").await;
+    let reason = stopped.text("/status_reason");
+    assert!(reason.contains("test:calc") && reason.contains("time limit"), "{reason}");
     let events = toryo.events(&run).await;
-    let told = events.iter().any(|it| it.data.to_string().contains("time limit"));
-    assert!(told, "nobody was told of the time limit: {}", stopped.0);
+    let report = events.iter().find(|event| event.kind == EventType::TestReport).unwrap();
+    assert_eq!(report.data["failed"], 1, "{}", report.data);
     toryo.close().await;
 }
 

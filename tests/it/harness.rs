@@ -37,7 +37,8 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(arguments: &[&str], settings: &Path) -> Self {
+    /// Starts our program with these arguments.
+    pub fn start(arguments: &[&str], settings: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_toryo"))
             .arg("--config")
             .arg(settings)
@@ -353,4 +354,10 @@ pub fn git(repository: &Path, arguments: &[&str]) -> String {
         std::process::Command::new("git").arg("-C").arg(repository).args(arguments).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Lets every user of the machine walk into a folder: temporary ones are private.
+pub fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -7,3 +7,4 @@ mod harness;
 mod run_path;
 mod runs;
 mod scripted;
+mod up;

@@ -15,7 +15,7 @@ use crate::tree::Tree;
 use async_trait::async_trait;
 use std::sync::Arc;
 use toryo_domain::output::{Question, SpecOutput, Weight};
-use toryo_domain::{CommitId, Output, Role};
+use toryo_domain::{CommitId, FailureClass, Output, Role};
 use toryo_engine::{Agent, Failure, StepContext};
 
 /// The agent.
@@ -30,6 +30,7 @@ impl Agent for SpecRefiner {
     async fn run(&self, ctx: &StepContext) -> Result<Output, Failure> {
         let tools = &*self.0;
         let start = start(ctx, tools).await?;
+        refuse_foreign_recording(tools, start.tree.commit())?;
         let wish = &ctx.task.wish;
         let answered = !ctx.messages.is_empty();
         let variables = Variables::new()
@@ -63,6 +64,21 @@ impl Agent for SpecRefiner {
             constraints: spec.constraints,
             questions: spec.questions,
         }))
+    }
+}
+
+/// A recording answers for the repository it was made on, and for no other.
+fn refuse_foreign_recording(tools: &Tools, commit: &CommitId) -> Result<(), Failure> {
+    let Some(manifest) = tools.assets.manifest(Role::SpecRefiner) else { return Ok(()) };
+    let facts =
+        tools.gateway.facts(&manifest.route).map_err(|error| Failure::from_error(error.class(), &error))?;
+    match facts.recording_of {
+        Some(recorded) if recorded != commit.as_str() => Err(Failure::new(
+            FailureClass::Input,
+            "no model key is set, and recorded replies exist for the sample repository only; set a key \
+             (TORYO__MODELS__PROVIDERS__OPENAI__API_KEY), restart and retry the run",
+        )),
+        _ => Ok(()),
     }
 }
 

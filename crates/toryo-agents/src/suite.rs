@@ -24,6 +24,9 @@ const NO_TESTS: i32 = 5;
 /// Most failing ids in an output or event.
 const MOST_FAILING: usize = 50;
 
+/// The id of the case that stands for the test command itself.
+pub const COMMAND_ID: &str = "toryo::test-command";
+
 /// Which tests to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -266,8 +269,8 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
 /// The case that stands for the command itself.
 fn command_case(outcome: TestOutcome, message: &str) -> TestCase {
     TestCase {
-        class_name: "toryo".into(),
-        name: "test-command".into(),
+        class_name: COMMAND_ID.split("::").next().unwrap_or_default().into(),
+        name: COMMAND_ID.rsplit("::").next().unwrap_or_default().into(),
         file: None,
         outcome,
         duration_seconds: 0.0,

@@ -1,6 +1,7 @@
 //! What each command does; one file a command.
 
 mod doctor;
+mod edit;
 
 mod index;
 mod retrieve;
@@ -35,7 +36,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor => doctor::run(&config()?).await,
         Command::Sandbox(what) => sandbox::run(&config()?, what).await,
         Command::Config(cli::Config::Check) => check(&config()?),
-        Command::Edit(_) => anyhow::bail!("pending"),
+        Command::Edit(cli::Edit::Apply { repo, edits, check }) => edit::apply(&repo, &edits, check),
         Command::Index(arguments) => index::run(&arguments),
         Command::Retrieve(arguments) => retrieve::run(&arguments),
     }

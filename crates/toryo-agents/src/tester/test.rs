@@ -10,7 +10,7 @@ use crate::tools::Tools;
 use crate::tree::Tree;
 use std::collections::BTreeSet;
 use toryo_domain::output::{FailureAnalysis, TestOutput, TestSummary};
-use toryo_domain::{RepoPath, Subtask, TestReport};
+use toryo_domain::{FailureClass, RepoPath, Subtask, TestReport};
 use toryo_engine::{Failure, StepContext};
 
 pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<TestOutput, Failure> {
@@ -45,6 +45,9 @@ impl Measured<'_> {
         let known = known_failures(ctx, tools, &self.ran, &self.must_pass, self.without).await?;
         let judgement = Judgement::of(&self.ran.report, &known, &self.must_pass);
         let summary = suite::publish(ctx, tools, &self.ran, self.name).await?;
+        if judgement.known.iter().any(|id| id == suite::COMMAND_ID) {
+            return Err(unprovable(&self.ran));
+        }
         if judgement.is_good() {
             let digest = good_news(&summary, &self.must_pass, &judgement);
             return Ok(TestOutput { passed: true, summary, analysis: None, digest });
@@ -83,6 +86,16 @@ async fn known_failures(
         return Ok(BTreeSet::new());
     }
     Ok(suite::failing(&*suite::baseline(ctx, tools, without).await?))
+}
+
+/// Where the tests do not run to their end even without the change, nothing can be proved and no repair helps.
+fn unprovable(ran: &SuiteRun) -> Failure {
+    let text = format!(
+        "the repository's tests do not run to their end, with the change and without it ({}); mend them, raise the \
+         time limit, or name a test command in .toryo.toml",
+        ran.exit
+    );
+    Failure::new(FailureClass::Policy, text)
 }
 
 fn good_news(summary: &TestSummary, must_pass: &[String], judgement: &Judgement) -> String {
