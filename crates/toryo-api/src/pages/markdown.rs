@@ -8,7 +8,7 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 #[must_use]
 pub fn markdown(text: &str) -> Markup {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let events = Parser::new_ext(text, options).map(|event| match event {
+    let events = Parser::new_ext(text, options).filter(|event| !is_comment(event)).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
             Event::Start(Tag::Link { link_type, dest_url: safe(dest_url), title, id })
@@ -27,6 +27,17 @@ pub fn markdown(text: &str) -> Markup {
     let mut out = String::new();
     html::push_html(&mut out, events);
     PreEscaped(out)
+}
+
+/// A comment is meant for programs, such as the hidden marker of a pull request.
+fn is_comment(event: &Event<'_>) -> bool {
+    match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => {
+            let inner = raw.trim().strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->"));
+            inner.is_some_and(|inner| !inner.contains("-->"))
+        }
+        _ => false,
+    }
 }
 
 const fn lower(level: pulldown_cmark::HeadingLevel) -> pulldown_cmark::HeadingLevel {
@@ -50,6 +61,13 @@ fn safe(address: CowStr<'_>) -> CowStr<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_is_not_shown_and_hides_nothing_else() {
+        let shown = |text| markdown(text).into_string();
+        assert_eq!(shown("<!-- toryo:run=1 -->\n"), "");
+        assert!(shown("<!-- a --> <b>bold</b> <!-- c -->\n").contains("&lt;b&gt;"));
+    }
 
     #[test]
     fn raw_html_and_hostile_links_do_nothing() {
