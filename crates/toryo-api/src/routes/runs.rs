@@ -6,7 +6,7 @@ use crate::extract::{Id, Params};
 use crate::problem::{FieldError, Problem, ProblemBody};
 use crate::wire::lists::{List, check};
 use crate::wire::runs::{
-    Artifacts, DiffFile, DiffView, EventParams, Events, RunParams, RunView, RunWithSteps, StepView, Steps,
+    ArtifactView, DiffFile, DiffView, EventParams, Events, RunParams, RunView, RunWithSteps, StepView,
 };
 use axum::Json;
 use axum::extract::State;
@@ -63,21 +63,22 @@ pub async fn events(
         )]));
     }
     let run = runs::get(app.db(), id).await?;
-    let found = event_rows::after(app.db(), id, wanted.after.unwrap_or(0), limit).await?;
-    let next_after = found.last().map(|event| event.seq).filter(|seq| *seq < run.last_seq);
-    Ok(Json(Events { items: found.into_iter().map(Into::into).collect(), next_after }))
+    let found = event_rows::after(app.db(), id, wanted.cursor.or(wanted.after).unwrap_or(0), limit).await?;
+    let next_cursor =
+        found.last().filter(|event| event.seq < run.last_seq).map(|event| event.seq.to_string());
+    Ok(Json(Events { items: found.into_iter().map(Into::into).collect(), next_cursor }))
 }
 
 /// The steps of a run with their outputs.
 #[utoipa::path(get, path = "/runs/{id}/steps", tag = "runs",
     params(("id" = String, Path, description = "The run.", format = Uuid)),
-    responses((status = 200, description = "Steps.", body = Steps),
+    responses((status = 200, description = "Steps.", body = List<StepView>),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json")))]
-pub async fn steps(State(app): State<App>, Id(id): Id<RunId>) -> Result<Json<Steps>, Problem> {
+pub async fn steps(State(app): State<App>, Id(id): Id<RunId>) -> Result<Json<List<StepView>>, Problem> {
     runs::get(app.db(), id).await?;
     let rows = step_rows::of_run(app.db(), id).await?;
     let items = rows.into_iter().map(StepView::full).collect::<Result<_, _>>();
-    Ok(Json(Steps { items: items.map_err(|error| Problem::internal(&error))? }))
+    Ok(Json(List::whole(items.map_err(|error| Problem::internal(&error))?)))
 }
 
 /// The change of a run against its base commit, in its best state so far.
@@ -109,12 +110,15 @@ pub async fn diff(
 /// The artifacts of a run, oldest first.
 #[utoipa::path(get, path = "/runs/{id}/artifacts", tag = "runs",
     params(("id" = String, Path, description = "The run.", format = Uuid)),
-    responses((status = 200, description = "Artifacts.", body = Artifacts),
+    responses((status = 200, description = "Artifacts.", body = List<ArtifactView>),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json")))]
-pub async fn artifacts(State(app): State<App>, Id(id): Id<RunId>) -> Result<Json<Artifacts>, Problem> {
+pub async fn artifacts(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+) -> Result<Json<List<ArtifactView>>, Problem> {
     runs::get(app.db(), id).await?;
     let rows = artifact_rows::of_run(app.db(), id).await?;
-    Ok(Json(Artifacts { items: rows.into_iter().map(Into::into).collect() }))
+    Ok(Json(List::whole(rows.into_iter().map(Into::into).collect())))
 }
 
 /// The bytes of a run's diff; none while there is no change.

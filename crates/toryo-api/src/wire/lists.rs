@@ -47,7 +47,7 @@ pub fn check(limit: Option<u32>, cursor: Option<&str>) -> Result<(u32, Option<&s
     if errors.is_empty() { Ok((limit, cursor)) } else { Err(Problem::invalid(errors)) }
 }
 
-/// One page of a list, newest first.
+/// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct List<T> {
     /// The items.
@@ -60,6 +60,12 @@ impl<T> List<T> {
     /// A page, each item presented.
     pub fn of<S>(page: Page<S>, present: impl Fn(S) -> T) -> Self {
         Self { items: page.items.into_iter().map(present).collect(), next_cursor: page.next_cursor }
+    }
+
+    /// A list that is short by its nature and comes whole.
+    #[must_use]
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct RunParams {
 pub struct EventParams {
     /// Only events with a higher number.
     pub after: Option<u64>,
+    /// The `next_cursor` of the page before; goes before `after`.
+    pub cursor: Option<u64>,
     /// Events a page, 1 to 1000; 200 where it is not named.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
@@ -293,13 +295,6 @@ impl StepView {
     }
 }
 
-/// The steps of a run.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Steps {
-    /// In the order the graph grew.
-    pub items: Vec<StepView>,
-}
-
 /// An event, as the stream sends it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event)]
@@ -339,8 +334,8 @@ impl From<Event> for EventView {
 pub struct Events {
     /// The events.
     pub items: Vec<EventView>,
-    /// What to ask the next events with, as `after`; null where these were the newest.
-    pub next_after: Option<u64>,
+    /// What to ask the next page with; null where these were the newest.
+    pub next_cursor: Option<String>,
 }
 
 /// An immutable blob in its role for a run.
@@ -384,13 +379,6 @@ impl From<Artifact> for ArtifactView {
             created_at: artifact.created_at,
         }
     }
-}
-
-/// The artifacts of a run.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Artifacts {
-    /// Oldest first.
-    pub items: Vec<ArtifactView>,
 }
 
 /// The change of a run against its base commit.
