@@ -40,7 +40,8 @@ impl Agent for Coder {
         let conversation = Conversation::begin(ctx, tools, "code", variables)?;
         let done = propose(ctx, tools, &situation, conversation).await?;
 
-        let diff = done.tree.diff_from(&situation.tree, |_| true).await?;
+        let start = states::start(ctx, &situation.base, &situation.subtask.id).await?;
+        let diff = done.tree.diff_from(&start, |_| true).await?;
         let name = format!("{}.diff", ctx.step_key.to_string().replace([':', '#'], "-"));
         let diff = ctx.keep("diff", name, "text/x-diff; charset=utf-8", diff).await?;
         Ok(Output::Code(CodeOutput {

@@ -79,7 +79,9 @@ impl Bus {
         let until = tokio::time::Instant::now() + patience;
         loop {
             match self.ping().await {
-                Err(_) if tokio::time::Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(_) if tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
                 answer => return answer,
             }
         }

@@ -164,7 +164,7 @@ pub struct CodeOutput {
     pub changes: ChangeSet,
     /// What was done and why, in the Coder's words.
     pub summary: String,
-    /// The diff of this step alone.
+    /// The subtask's whole diff so far, its tests included, against the state it started from.
     pub diff: Digest,
     /// How many edits were applied.
     pub edits: u32,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use toryo_blackboard::db::Connection;
 use toryo_blackboard::steps::Written;
 use toryo_blackboard::{Claim, Error, Run, StepFailure, db, events, outbox, runs, steps};
+use toryo_domain::plan::MERGED;
 use toryo_domain::{EventType, NewEvent, Output, RunSignal, StepSignal};
 
 /// Stores what an attempt achieved and whatever follows from it.
@@ -25,7 +26,7 @@ pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<
     if steps::succeed(&mut tx, claim, output).await? == Written::Before {
         return Ok(());
     }
-    remember(&mut tx, &run, output).await?;
+    remember(&mut tx, &run, claim, output).await?;
     let event =
         NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
     let seq = grow(&mut tx, &mut run, vec![event]).await?;
@@ -35,11 +36,13 @@ pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<
 }
 
 /// What the run itself keeps of an output.
-async fn remember(tx: &mut Connection, run: &Run, output: &Output) -> Result<(), Error> {
+async fn remember(tx: &mut Connection, run: &Run, claim: &Claim, output: &Output) -> Result<(), Error> {
     match output {
         Output::Spec(spec) => {
             runs::set_base(tx, run.id, &spec.base_branch, &spec.base_commit, &spec.title).await
         }
+        // What is mended on the joined tree shows in the next join.
+        Output::Code(_) if claim.key.subtask.as_deref() == Some(MERGED) => Ok(()),
         Output::Code(code) => runs::set_best_diff(tx, run.id, &code.diff).await,
         Output::Merge(merge) => runs::set_best_diff(tx, run.id, &merge.diff).await,
         Output::Integrate(end) => {

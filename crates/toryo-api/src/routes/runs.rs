@@ -13,10 +13,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use toryo_blackboard::{
     Run, RunFilter, artifacts as artifact_rows, events as event_rows, runs, steps as step_rows,
 };
-use toryo_domain::RunId;
+use toryo_domain::{Output, RunId};
 
 const MOST_EVENTS: u32 = 1000;
 
@@ -121,12 +122,26 @@ pub async fn artifacts(
     Ok(Json(List::whole(rows.into_iter().map(Into::into).collect())))
 }
 
-/// The bytes of a run's diff; none while there is no change.
+/// The bytes of a run's diff: that of the join, and before there is one, that of each subtask after the other; none
+/// while there is no change.
 pub(crate) async fn diff_of(app: &App, run: &Run) -> Result<Bytes, Problem> {
-    match &run.best_diff {
-        None => Ok(Bytes::new()),
-        Some(digest) => Ok(app.blobs.get(digest).await?),
+    let (mut joined_diff, mut diffs) = (None, BTreeMap::new());
+    // Steps come in the order of their rounds: the last one counts.
+    for step in step_rows::of_run(app.db(), run.id).await? {
+        match step.output {
+            Some(Output::Merge(output)) => joined_diff = Some(output.diff),
+            Some(Output::Code(output)) => drop(diffs.insert(step.key.subtask, output.diff)),
+            _ => {}
+        }
     }
+    if let Some(diff) = joined_diff {
+        return Ok(app.blobs.get(&diff).await?);
+    }
+    let mut joined = Vec::new();
+    for diff in diffs.values() {
+        joined.extend_from_slice(&app.blobs.get(diff).await?);
+    }
+    Ok(joined.into())
 }
 
 /// Whether the first acceptable type is a diff or plain text.
