@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod costs;
 pub mod diff;
+pub mod events;
 pub mod graph;
 pub mod highlight;
 pub mod layout;

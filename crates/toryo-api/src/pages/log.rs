@@ -1,7 +1,7 @@
 //! The log of a run: its events in words.
 
 use crate::pages::layout::coded;
-use crate::pages::words;
+use crate::pages::{events, words};
 use maud::{Markup, html};
 use toryo_domain::Event;
 
@@ -12,7 +12,7 @@ pub fn lines(events: &[Event]) -> Markup {
 }
 
 fn line(event: &Event) -> Markup {
-    let words = words::event(event);
+    let words = events::event(event);
     let key = event.step_key.as_ref().map(ToString::to_string);
     html! {
         li.line.{ "t-" (words.tone.as_str()) } data-seq=(event.seq) data-tone=(words.tone.as_str()) data-step=[key.as_deref()] {
