@@ -11,6 +11,7 @@ pub mod outline;
 pub mod refusal;
 pub mod syntax;
 pub mod text;
+pub mod worktree;
 
 pub use apply::{Applied, EditResult, FileChange, Files, ReadError, Status, apply};
 pub use edit::{EditSet, EditType, Locator, Operation, Patch, Position, ProposeEdit, Target};

@@ -16,6 +16,9 @@ pub(crate) const DEEPEST: u32 = 5_000;
 /// The most levels of indentation that are parsed; CPython refuses 100.
 const MOST_INDENTS: usize = 300;
 
+/// The most work on comments: a second or two, and commented text of about 4,000 lines in one run.
+const MOST_COMMENT_WORK: usize = 500_000_000;
+
 /// The most pieces of text that may make no sense to the parser before a file counts as something else.
 pub(crate) const MOST_JUNK: usize = 10_000;
 
@@ -52,6 +55,9 @@ pub(crate) fn parse(language: &Language, text: &str) -> Result<Tree, Unparsed> {
     if is_staircase(text) {
         return Err(Unparsed::TooDeep);
     }
+    if comment_work(text) > MOST_COMMENT_WORK {
+        return Err(Unparsed::TooSlow);
+    }
     let prepared = (language.prepare)(text);
     let source = prepared.as_deref().unwrap_or(text).as_bytes();
     let mut parser = Parser::new();
@@ -80,6 +86,23 @@ fn is_staircase(text: &str) -> bool {
         open.push(depth);
         open.len() > MOST_INDENTS
     })
+}
+
+/// What reading runs of comments costs a scanner of indentation, which at each comment looks ahead to the next
+/// code: in each run, the lines times the bytes.
+fn comment_work(text: &str) -> usize {
+    let (mut work, mut lines, mut bytes) = (0, 0_usize, 0_usize);
+    for line in text.lines() {
+        let content = line.trim_start();
+        if content.is_empty() || content.starts_with('#') {
+            lines += usize::from(!content.is_empty());
+            bytes += line.len() + 1;
+        } else {
+            work += lines * bytes;
+            (lines, bytes) = (0, 0);
+        }
+    }
+    work + lines * bytes
 }
 
 /// The faults of a file, in order. Empty for languages without a definition; a text that cannot be parsed

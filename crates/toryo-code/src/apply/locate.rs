@@ -31,7 +31,10 @@ pub(crate) enum Place {
 const MOST_CANDIDATES: usize = 8;
 
 /// The longest query, in bytes.
-const LONGEST_QUERY: usize = 10_000;
+const LONGEST_QUERY: usize = 4_000;
+
+/// The deepest query: the query parser calls itself for each level.
+const DEEPEST_QUERY: usize = 100;
 
 /// The most steps of a query, in hundreds.
 const MOST_QUERY_STEPS: usize = 200_000;
@@ -198,6 +201,9 @@ fn node(query: &str, source: &Source) -> Result<Place, Miss> {
     if query.len() > LONGEST_QUERY {
         return Err(refused(format!("it is longer than {LONGEST_QUERY} bytes")));
     }
+    if nesting(query) > DEEPEST_QUERY {
+        return Err(refused(format!("it is nested deeper than {DEEPEST_QUERY} levels")));
+    }
     let query = Query::new(&language.grammar(), query).map_err(|error| refused(error.to_string()))?;
     let target = query.capture_index_for_name("target");
     let target = target.ok_or_else(|| refused("it has no capture `@target`".to_owned()))?;
@@ -236,6 +242,17 @@ fn node(query: &str, source: &Source) -> Result<Place, Miss> {
             Err(Miss { refusal: Refusal::QueryMatches(several.len()), candidates })
         }
     }
+}
+
+/// An upper bound of how deep a query is nested.
+fn nesting(query: &str) -> usize {
+    let depth = |(open, most): (usize, usize), c: char| match c {
+        '(' | '[' => (open + 1, most.max(open + 1)),
+        ')' | ']' => (open.saturating_sub(1), most),
+        _ => (open, most),
+    };
+    // Negations and fields nest as well: `a: b: c: …`, `!a`.
+    query.chars().fold((0, 0), depth).1 + query.matches(':').count()
 }
 
 /// The definition whose node this is, with or without decorators.
