@@ -218,7 +218,7 @@ pub struct Index {
 
 /// Arguments of `toryo retrieve`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["query", "batch"])]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["query", "batch"])))]
 pub struct Retrieve {
     /// The repository
     #[arg(long, value_name = "PATH")]
@@ -248,6 +248,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_query_or_a_batch_is_asked_for() {
+        let parsed = |arguments: &[&str]| {
+            Cli::try_parse_from([&["toryo", "retrieve", "--repo", "."], arguments].concat())
+        };
+        assert!(parsed(&["--query", "x", "-k", "3", "--json"]).is_ok());
+        assert!(parsed(&["--batch", "x.jsonl"]).is_ok());
+        assert!(parsed(&[]).is_err());
+        assert!(parsed(&["--query", "x", "--batch", "x.jsonl"]).is_err());
     }
 
     #[test]

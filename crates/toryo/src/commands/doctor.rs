@@ -125,12 +125,11 @@ fn models(config: &Config) -> Result<Finding> {
 }
 
 fn data(config: &Config) -> Finding {
-    let probe = config.data_dir.join(".doctor");
-    let written = std::fs::create_dir_all(&config.data_dir)
-        .and_then(|()| std::fs::write(&probe, b"x"))
-        .and_then(|()| std::fs::remove_file(&probe));
-    match written {
+    // A folder that is not there yet is made by whoever needs it; only whether that is possible is looked at.
+    let folder = config.data_dir.ancestors().find(|folder| folder.exists()).unwrap_or(&config.data_dir);
+    let probe = folder.join(".toryo-doctor");
+    match std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)) {
         Ok(()) => Finding::Good(config.data_dir.display().to_string()),
-        Err(error) => Finding::Bad(format!("{} cannot be written: {error}", config.data_dir.display())),
+        Err(error) => Finding::Bad(format!("{} cannot be written: {error}", folder.display())),
     }
 }

@@ -63,8 +63,8 @@ pub async fn logs(arguments: &Logs) -> Result<ExitCode> {
             show(event)?;
         }
         match events.last() {
-            Some(last) if !is_last(last.kind) && page["next_cursor"].is_string() => after = last.seq,
-            _ => return Ok(ExitCode::SUCCESS),
+            Some(last) if !is_last(last.kind) => after = last.seq,
+            Some(_) | None => return Ok(ExitCode::SUCCESS),
         }
     }
 }
