@@ -194,6 +194,7 @@ mod tests {
 
     #[test]
     fn a_server_is_a_url() {
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
         assert!(Client::new("not a url").is_err());
         assert_eq!(
             Client::new("http://h:1/").map(|it| it.url("/runs")).unwrap_or_default(),
