@@ -200,7 +200,16 @@ impl Tree<'_> {
             self.opened.insert(path.clone(), Opened { before, now });
         }
         let Some(opened) = self.opened.get_mut(&path) else { return Err(Refusal::NoSuchFile.into()) };
-        let is_diff = matches!(&edit.patch, Patch::Text(text) if hunks::is_diff(text));
+        let is_diff = edit.edit_type == EditType::Replace
+            && matches!(&edit.patch, Patch::Text(text) if hunks::is_diff(text));
+        if is_diff && edit.locator.target == Target::WholeFile && opened.now.is_none() {
+            let Patch::Text(text) = &edit.patch else { return Err(Refusal::NoSuchFile.into()) };
+            let empty = Source::read(&path, b"")?;
+            let created = empty.spliced(&hunks::splices(text, &empty)?)?;
+            check::no_faults(&created)?;
+            opened.now = Some(Content::Text(Box::new(created)));
+            return Ok(());
+        }
         if edit.locator.target == Target::WholeFile && !is_diff {
             match edit.edit_type {
                 EditType::Insert | EditType::Replace => return opened.create(&path, edit),

@@ -1,6 +1,19 @@
 //! Reads and changes source text: outlines, locators, edits, diffs, three-way merge, syntax check.
 //!
-//! Start at [`outline()`] for reading. The core is **pure**: it never touches a file.
+//! | to | start at |
+//! | --- | --- |
+//! | see what a file defines, imports and uses | [`outline()`] |
+//! | read what a model proposes | [`EditSet::parse`] |
+//! | apply it to files in memory, all or nothing | [`apply()`] |
+//! | show a change, or count its lines | [`diff::unified`], [`diff::stats`] |
+//! | join two changes of one file | [`merge()`] |
+//! | apply it to a working tree | [`worktree::WorkTree`] |
+//!
+//! The core is **pure**: only [`worktree`] touches a file system, nothing here is async, runs a command or
+//! knows Git's objects. Texts are hostile: sizes, nesting and the parser's work are bounded, and what passes a
+//! bound is a refusal. Nothing guesses: a place is found exactly or refused with candidates.
+//!
+//! A language is one file and one file of queries in `language/`; Python so far. Other files are text.
 
 pub mod apply;
 pub mod diff;

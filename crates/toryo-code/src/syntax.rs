@@ -88,13 +88,13 @@ fn is_staircase(text: &str) -> bool {
     })
 }
 
-/// What reading runs of comments costs a scanner of indentation, which at each comment looks ahead to the next
+/// What reading runs of comments and empty continuations costs a scanner of indentation, which at each comment looks ahead to the next
 /// code: in each run, the lines times the bytes.
 fn comment_work(text: &str) -> usize {
     let (mut work, mut lines, mut bytes) = (0, 0_usize, 0_usize);
     for line in text.lines() {
-        let content = line.trim_start();
-        if content.is_empty() || content.starts_with('#') {
+        let content = line.trim();
+        if content.is_empty() || content == "\\" || content.starts_with('#') {
             lines += usize::from(!content.is_empty());
             bytes += line.len() + 1;
         } else {

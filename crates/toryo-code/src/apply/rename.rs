@@ -17,6 +17,9 @@ use tree_sitter::Node;
 const KEYWORDS: &str = " False None True and as assert async await break class continue def del elif else except \
     finally for from global if import in is lambda nonlocal not or pass raise return try while with yield ";
 
+/// The most steps of looking for the parents of uses; seconds of work.
+const MOST_SEARCHES: usize = 50_000_000;
+
 /// The splices that rename a definition, all its equals and its uses.
 pub(super) fn splices(symbol: &Symbol, to: &str, source: &Source) -> Result<Vec<Splice>, Miss> {
     let unfit = |why: String| Miss::from(Refusal::Unfit(why));
@@ -35,6 +38,14 @@ pub(super) fn splices(symbol: &Symbol, to: &str, source: &Source) -> Result<Vec<
     let Some(analysis) = source.analysis() else { return Ok(Vec::new()) };
     let owner = symbol.parent.and_then(|parent| source.symbols().get(parent));
     let root = analysis.tree.root_node();
+    // Asking a node for its parent costs a search among the root's children.
+    let uses = identifiers(root, &symbol.name, &source.text).len();
+    if uses.saturating_mul(root.child_count() as usize) > MOST_SEARCHES {
+        return Err(unfit(format!(
+            "`{}` is used at too many places to rename; edit them by line_range",
+            symbol.name
+        )));
+    }
     let scopes = Scopes::of(root, &symbol.name, &source.text);
     let mut places = match owner {
         Some(class) if class.kind == SymbolKind::Class => in_class(class, symbol, root, &scopes, source),

@@ -2,11 +2,13 @@
 //! of neighbouring definitions do not either.
 
 use super::{Clash, Region};
+use crate::diff::Hunk;
 use crate::language::Language;
-use crate::outline::{Outline, SymbolKind, outline_of};
+use crate::outline::{Outline, SymbolKind, column, outline_of};
 use crate::syntax;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use tree_sitter::{Node, Tree};
 
 /// What the three versions define.
 pub(super) struct Entities {
@@ -18,35 +20,69 @@ pub(super) struct Entities {
 
 /// One version of the file.
 struct Version {
+    language: &'static Language,
+    tree: Tree,
     outline: Outline,
     faults: usize,
 }
 
 impl Version {
-    fn of(language: &Language, text: &[u8]) -> Option<Self> {
+    fn of(language: &'static Language, text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let tree = syntax::parse(language, text).ok()?;
         let faults = syntax::faults(language, text, &tree).ok()?.len();
-        Some(Self { outline: outline_of(language, text, &tree), faults })
+        Some(Self { language, outline: outline_of(language, text, &tree), tree, faults })
     }
 
-    /// The innermost definition around a stretch of lines (0-based), or around the place before a line where
-    /// the stretch is empty.
+    /// The innermost definition that holds a stretch of lines (0-based).
     fn owner(&self, lines: &Range<usize>) -> Option<usize> {
-        let holds = |first: u32, last: u32| {
-            let (first, last) = (first as usize - 1, last as usize);
-            if lines.is_empty() {
-                first < lines.start && lines.start < last
-            } else {
-                first <= lines.start && lines.end <= last
-            }
-        };
+        let holds = |first: u32, last: u32| first as usize <= lines.start + 1 && lines.end <= last as usize;
         self.outline.symbols.iter().rposition(|symbol| holds(symbol.first_line, symbol.last_line))
     }
 
-    /// Whether statements of a module or class stand here, whose order does not matter to names.
-    fn is_open(&self, lines: &Range<usize>) -> bool {
-        self.owner(lines).is_none_or(|owner| self.outline.symbols[owner].kind == SymbolKind::Class)
+    /// The columns at which statements of a module or class may be inserted above a line (0-based): there the
+    /// order of definitions does not matter. Inside functions, loops and expressions it may.
+    fn open_columns(&self, line: usize) -> BTreeSet<usize> {
+        let mut columns = BTreeSet::new();
+        let mut container = Some((self.tree.root_node(), 0));
+        while let Some((node, at)) = container.take() {
+            let mut cursor = node.walk();
+            let is_code = |child: &Node<'_>| !self.language.comments.contains(&child.kind());
+            let above = |child: &Node<'_>| child.start_position().row < line;
+            let child = node.named_children(&mut cursor).filter(is_code).take_while(above).last();
+            let Some(child) = child else {
+                columns.insert(at);
+                break;
+            };
+            if line > child.end_position().row {
+                columns.insert(at);
+            }
+            let class =
+                self.outline.symbols.iter().find(|symbol| {
+                    symbol.kind == SymbolKind::Class && symbol.span.start == child.start_byte()
+                });
+            let Some(body) = class.and_then(|class| class.body) else { break };
+            let mut inner =
+                self.tree.root_node().descendant_for_byte_range(body.start, body.end.max(body.start + 1) - 1);
+            while let Some(block) = inner.filter(|node| node.kind() != self.language.block) {
+                inner = block.parent();
+            }
+            container = inner
+                .filter(|block| block.start_position().row < line)
+                .map(|block| (block, block.start_position().column));
+        }
+        columns
+    }
+
+    /// Whether a text may be inserted above a line next to another change.
+    fn takes(&self, line: usize, text: &[u8]) -> bool {
+        let columns = self.open_columns(line);
+        let text = String::from_utf8_lossy(text);
+        let indents = text.lines().filter(|line| !line.trim().is_empty());
+        let indents: Vec<usize> =
+            indents.map(|line| column(&line[..line.len() - line.trim_start().len()])).collect();
+        let (Some(first), Some(least)) = (indents.first(), indents.iter().min()) else { return true };
+        columns.contains(first) && columns.contains(least)
     }
 }
 
@@ -73,8 +109,13 @@ impl Entities {
         for pair in changes.windows(2) {
             let ((first, first_ours), (second, second_ours)) = (&pair[0], &pair[1]);
             let touch = first_ours != second_ours && first.before.end == second.before.start;
+            let text = |hunk: &Hunk, is_ours: &bool| {
+                if *is_ours { region.ours.as_ref()? } else { region.theirs.as_ref()? }
+                    .text_of(hunk, region.base.start)
+            };
             let overlap = first.before.end > second.before.start;
-            if overlap || touch && !self.may_touch(&first.before, &second.before) {
+            let (above, below) = (text(first, first_ours)?, text(second, second_ours)?);
+            if overlap || touch && !self.may_touch((&first.before, &above), (&second.before, &below)) {
                 return None;
             }
         }
@@ -90,16 +131,14 @@ impl Entities {
         Some(joined)
     }
 
-    /// Whether changes of two sides may stand next to each other: insertions between definitions, or changes
-    /// of different definitions.
-    fn may_touch(&self, first: &Range<usize>, second: &Range<usize>) -> bool {
-        if first.is_empty() || second.is_empty() {
-            return [first, second]
-                .into_iter()
-                .filter(|lines| lines.is_empty())
-                .all(|place| self.base.is_open(place));
+    /// Whether changes of two sides, each the lines of the base and the new text, may stand next to each other:
+    /// insertions between definitions, or changes of different definitions.
+    fn may_touch(&self, first: (&Range<usize>, &[u8]), second: (&Range<usize>, &[u8])) -> bool {
+        let insertions: Vec<_> = [first, second].into_iter().filter(|(lines, _)| lines.is_empty()).collect();
+        if !insertions.is_empty() {
+            return insertions.into_iter().all(|(lines, text)| self.base.takes(lines.start, text));
         }
-        let (first, second) = (self.base.owner(first), self.base.owner(second));
+        let (first, second) = (self.base.owner(first.0), self.base.owner(second.0));
         first != second && first.is_some() && second.is_some()
     }
 
@@ -149,7 +188,7 @@ impl Entities {
 
 impl super::Side<'_> {
     /// The lines that one hunk of this side brings.
-    fn text_of(&self, hunk: &crate::diff::Hunk, region_start: usize) -> Option<Vec<u8>> {
+    fn text_of(&self, hunk: &Hunk, region_start: usize) -> Option<Vec<u8>> {
         let first = self.hunks.first()?;
         let start = first.after.start - (first.before.start - region_start);
         Some(self.lines.get(hunk.after.start - start..hunk.after.end - start)?.concat())
@@ -278,5 +317,43 @@ mod tests {
             "//- base\ndef f():\n    a()\n    z()\n//- ours\ndef f():\n    a()\n    b()\n    z()\n//- theirs\ndef f():\n    a()\n    c()\n    z()\n",
         );
         assert_eq!(statements, "two changes of a.py conflict; at line 3: both sides changed the same lines");
+    }
+
+    /// Merges what two sides insert into a base at one line, each given as `line: text`.
+    fn both(base: &str, line: usize, ours: &str, theirs: &str) -> String {
+        let with = |text: &str| {
+            let mut lines: Vec<&str> = base.split_inclusive('\n').collect();
+            lines.insert(line, text);
+            lines.concat()
+        };
+        check(&format!("//- base\n{base}//- ours\n{}//- theirs\n{}", with(ours), with(theirs)))
+    }
+
+    #[test]
+    fn only_statements_of_modules_and_classes_are_joined() {
+        let base = "import os\nsetup(\n    a,\n)\nclass A:\n    x = 1\n    def f(self):\n        a()\n\nif os:\n    b()\n";
+        let joined = |line, ours: &str, theirs: &str| !both(base, line, ours, theirs).contains("conflict");
+        assert!(joined(1, "X = 1\n", "Y = 2\n"));
+        assert!(joined(6, "    y = 1\n", "    z = 1\n"));
+        assert!(joined(8, "    y = 1\n", "    def g(self): ...\n"));
+        assert!(joined(11, "def g(): ...\n", "def h(): ...\n"));
+        assert!(joined(11, "def g(): ...\n", "X = 1\n"));
+        assert!(!joined(3, "    b,\n", "    c,\n"));
+        assert!(!joined(8, "        b()\n", "        c()\n"));
+        assert!(!joined(8, "        b()\n", "    def g(self): ...\n"));
+        assert!(!joined(11, "    c()\n", "    d()\n"));
+        assert!(!joined(7, "        c()\n", "        d()\n"));
+    }
+
+    #[test]
+    fn a_new_method_beside_a_changed_one_is_merged() {
+        let base = "class A:\n    def f(self): return 1\n    def g(self): return 2\n";
+        let ours = base.replace("    def g", "    def new(self): return 0\n    def g");
+        let theirs = base.replace("return 2", "return 3");
+        let merged = check(&format!("//- base\n{base}//- ours\n{ours}//- theirs\n{theirs}"));
+        assert_eq!(merged, ours.replace("return 2", "return 3"));
+        let (one, other) = (base.replace("return 1", "return 7"), theirs);
+        let merged = check(&format!("//- base\n{base}//- ours\n{one}//- theirs\n{other}"));
+        assert_eq!(merged, one.replace("return 2", "return 3"));
     }
 }

@@ -55,6 +55,20 @@ fn a_diff_that_does_not_fit_names_the_first_line_that_differs() {
 }
 
 #[test]
+fn a_diff_creates_a_file_and_a_file_may_hold_a_diff() {
+    let patch = "--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1,2 @@\n+a\n+b\n";
+    let edit = |edit_type: &str| json!({"file_path": "new.txt", "edit_type": edit_type, "patch": patch, "locator": {"whole_file": true}});
+    assert_eq!(outcome("", &[edit("replace")]), "//- new.txt\na\nb\n");
+    assert_eq!(outcome("", &[edit("insert")]), format!("//- new.txt\n{patch}"));
+    let fits_nowhere = json!({"file_path": "new.txt", "edit_type": "replace", "patch": "@@ -1 +1 @@\n-a\n+b\n",
+                              "locator": {"whole_file": true}});
+    assert!(
+        outcome("", &[fits_nowhere])
+            .contains("line 1 differs first: expected `a`, found `the end of the file`")
+    );
+}
+
+#[test]
 fn hunks_count_lines_as_the_file_was_read() {
     let insert = json!({"file_path": "a.txt", "edit_type": "insert", "patch": "0\n0\n0",
                         "locator": {"line_range": [1, 1], "position": "before"}});

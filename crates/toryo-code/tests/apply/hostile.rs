@@ -60,6 +60,15 @@ fn deep_nesting_is_refused_and_quickly() {
     assert!(edit("", "insert", json!({"whole_file": true}), stairs).starts_with("refused: "));
     let stairs: String = (0..400).map(|depth| format!("{}if a:\n", " ".repeat(depth))).collect();
     assert!(edit("", "insert", json!({"whole_file": true}), stairs).contains("nested deeper"));
+    // Nearly as large as a patch may be: each of these once took minutes.
+    for unit in ["#\n", "\\\n", "x=1;", "(", "lambda:", "if a:\n", "@a\n"] {
+        let patch = unit.repeat(190_000 / unit.len());
+        let outcome =
+            edit("def f():\n    pass\n", "insert", json!({"symbol": "f", "position": "after"}), patch);
+        assert_eq!(outcome.starts_with("refused"), unit != "x=1;", "{unit}");
+    }
+    let uses = format!("x = 1\n{}", "x\n".repeat(60_000));
+    assert!(operate(&uses, "x", json!([{"op": "rename", "to": "y"}])).contains("too many places"));
     // Far above what it takes, far below what a quadratic walk would.
     assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
 }
@@ -132,6 +141,14 @@ fn awkward_texts_are_refused_or_applied_and_never_panic() {
             }
         }
         assert!(edit(before, "delete", json!({"ast_query": text}), "").starts_with("refused"));
+    }
+    for query in
+        ["(".repeat(4_000), "[".repeat(4_000), "a:".repeat(2_000), "(_ ".repeat(1_300), "x".repeat(4_001)]
+    {
+        assert!(
+            edit(before, "delete", json!({"ast_query": query}), "")
+                .starts_with("refused: the query is not usable")
+        );
     }
 }
 

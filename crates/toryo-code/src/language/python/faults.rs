@@ -47,13 +47,15 @@ fn has_handler(node: Node<'_>) -> bool {
 /// The columns at which a line's code starts with tabs as eight and as one, if `at` is where its code starts.
 /// CPython compares both (Python reference, 2.1.8).
 fn columns(at: usize, text: &str) -> Option<(usize, usize)> {
-    let before = &text[..at];
-    let indentation = &before[before.rfind('\n').map_or(0, |newline| newline + 1)..];
-    let line_before = before[..at - indentation.len()].trim_end_matches(['\n', '\r']);
-    let is_start = indentation.chars().all(|c| matches!(c, ' ' | '\t' | '\x0c' | '\u{feff}'));
-    let indentation = indentation.rsplit(['\x0c', '\u{feff}']).next().unwrap_or_default();
-    let starts = is_start && !line_before.ends_with('\\');
-    starts.then(|| (column(indentation), indentation.len()))
+    // Back from the code, not forth from the line's start: lines may be long and hold many statements.
+    let before = text[..at].trim_end_matches([' ', '\t', '\x0c']);
+    let before = before.strip_prefix('\u{feff}').filter(|rest| rest.is_empty()).unwrap_or(before);
+    let starts = before.is_empty() || before.ends_with('\n');
+    if !starts || before.trim_end_matches(['\n', '\r']).ends_with('\\') {
+        return None;
+    }
+    let indentation = text[before.len()..at].rsplit(['\x0c', '\u{feff}']).next().unwrap_or_default();
+    Some((column(indentation), indentation.len()))
 }
 
 /// Adds children that start a line at another column than the first one, or than `expected`.
