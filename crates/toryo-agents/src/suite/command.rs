@@ -44,7 +44,9 @@ impl TestCommand {
         ];
         if coverage {
             let source = if has_src(files) { "src" } else { "." };
-            options.extend([format!("--cov={source}"), format!("--cov-report=xml:{COVERAGE}")]);
+            // Coverage is measured, not judged: the limit of the repository's own settings is no failing test.
+            let none = "--cov-fail-under=0".to_owned();
+            options.extend([format!("--cov={source}"), format!("--cov-report=xml:{COVERAGE}"), none]);
         }
         let command = match &settings.sandbox.test {
             Some(shell) => Command::new(["sh", "-c", shell]).env("PYTEST_ADDOPTS", options.join(" ")),

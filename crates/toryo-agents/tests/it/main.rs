@@ -8,3 +8,4 @@ mod prompts;
 mod replay;
 mod schemas;
 mod steps;
+mod tester;

@@ -8,16 +8,16 @@ use toryo_domain::output::{CodeOutput, CriticOutput, ReproduceOutput, TestOutput
 use toryo_domain::{EventType, FailureClass, FileState, Output, RepoPath, Severity, StepKey};
 use toryo_sandbox::fake::FakeSandbox;
 
-const PROOF: &str = "tests.test_spans::test_both_days_are_counted";
-const INVOICE: &str = "tests.test_invoice::test_an_invoice_counts_both_days";
+pub const PROOF: &str = "tests.test_spans::test_both_days_are_counted";
+pub const INVOICE: &str = "tests.test_invoice::test_an_invoice_counts_both_days";
 
 /// A stage after spec, plan and retrieval of the sample's first subtask.
-async fn planned(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+pub async fn planned(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
     let plan = recorded("plan", 1);
     planned_as(plan, replies, sandbox).await
 }
 
-async fn planned_as(plan: Value, replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+pub async fn planned_as(plan: Value, replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
     let id = plan["subtasks"][0]["id"].as_str().unwrap().to_owned();
     let retrieve = format!("retrieve:{id}");
     let mut all = vec![
@@ -38,12 +38,12 @@ fn code(output: Output) -> CodeOutput {
     output
 }
 
-fn reproduce(output: Output) -> ReproduceOutput {
+pub fn reproduce(output: Output) -> ReproduceOutput {
     let Output::Reproduce(output) = output else { panic!("{output:?}") };
     output
 }
 
-fn test(output: Output) -> TestOutput {
+pub fn test(output: Output) -> TestOutput {
     let Output::Test(output) = output else { panic!("{output:?}") };
     output
 }
@@ -218,7 +218,7 @@ async fn what_the_guardrails_refuse_goes_back_once_and_then_to_a_person() {
 }
 
 /// A stage whose first subtask is coded with a proof.
-async fn coded(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+pub async fn coded(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
     sandbox.reply(junit(&[(PROOF, Failed, "assert 2 == 3"), (INVOICE, Failed, "assert")]));
     let mut all = vec![
         ("reproduce:count-last-day", recorded("reproduce:count-last-day", 1)),
@@ -340,7 +340,7 @@ async fn a_documentation_subtask_goes_without_a_proof() {
 }
 
 /// Two subtasks on `src/hirelog/money.py`; the second one depends on the first where that is said.
-fn two_on_money(depends_on: &[&str]) -> Value {
+pub fn two_on_money(depends_on: &[&str]) -> Value {
     let subtask = |id: &str, depends_on: &[&str]| {
         json!({ "id": id, "kind": "refactoring", "title": id, "description": id, "target_files": ["src/hirelog/money.py"],
             "new_files": [], "target_symbols": [], "acceptance_criteria": ["it works"], "depends_on": depends_on })
@@ -349,14 +349,14 @@ fn two_on_money(depends_on: &[&str]) -> Value {
 }
 
 /// Replaces the line `sign = …` of `format_amount`.
-fn sign_edit(expect: &str, line: &str) -> Value {
+pub fn sign_edit(expect: &str, line: &str) -> Value {
     json!({ "summary": line, "edits": [{ "file_path": "src/hirelog/money.py", "edit_type": "replace",
         "locator": { "line_range": [21, 21], "expect": expect }, "patch": line, "rationale_summary": "r" }] })
 }
 
-const SIGN: &str = "    sign = \"-\" if cents < 0 else \"\"";
+pub const SIGN: &str = "    sign = \"-\" if cents < 0 else \"\"";
 
-fn passing() -> toryo_sandbox::JobReport {
+pub fn passing() -> toryo_sandbox::JobReport {
     junit(&[("tests.test_money::test_x", Passed, "")])
 }
 

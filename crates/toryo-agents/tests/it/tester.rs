@@ -1,0 +1,40 @@
+//! What the Tester believes and what not, with a sandbox that runs nothing.
+
+use crate::harness::Stage;
+use crate::steps::{SIGN, passing, planned_as, sign_edit, two_on_money};
+use serde_json::Value;
+use toryo_domain::Output;
+use toryo_domain::output::MergeOutput;
+use toryo_sandbox::fake::FakeSandbox;
+
+const MINUS: &str = "    sign = \"−\" if cents < 0 else \"\"\n";
+
+/// A plan of one subtask, without a proof, on `src/hirelog/money.py`.
+fn one_on_money() -> Value {
+    let mut plan = two_on_money(&[]);
+    plan["subtasks"].as_array_mut().unwrap().truncate(1);
+    plan
+}
+
+/// A stage whose only subtask is coded.
+async fn one_coded(replies: Vec<(&str, Value)>, sandbox: &FakeSandbox) -> Stage {
+    let mut all = vec![("code:one", sign_edit(SIGN, MINUS))];
+    all.extend(replies);
+    let mut stage = planned_as(one_on_money(), all, sandbox).await;
+    stage.run("code:one").await.unwrap();
+    stage
+}
+
+fn merge(output: Output) -> MergeOutput {
+    let Output::Merge(output) = output else { panic!("{output:?}") };
+    output
+}
+
+#[tokio::test]
+async fn coverage_below_the_repositorys_own_limit_fails_no_join() {
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = one_coded(vec![], &sandbox).await;
+    assert!(merge(stage.run("merge").await.unwrap()).is_sound());
+    let argv = &sandbox.jobs()[0].commands[0].argv;
+    assert!(argv.contains(&"--cov-fail-under=0".to_owned()), "{argv:?}");
+}
