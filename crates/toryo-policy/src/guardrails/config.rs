@@ -7,12 +7,34 @@ use toryo_domain::{RepoPath, Severity};
 
 /// What no agent changes: Git's own files, credentials and keys, what others wrote (vendored), what decides about
 /// agents and pipelines (requirements R57, R109, R112).
-const DENIED: [&str; 38] = [
+///
+/// * `.toryo`: holds what test runs report; a file there could pass for a report.
+/// * `CODEOWNERS`, in the places where forges look for it: says who has to review (R56); a change of it could choose
+///   its own reviewer.
+/// * `.gitmodules`, `.gitattributes`: decide which code and which filters a checkout brings in.
+/// * Pipelines, hooks, images, compose files and Terraform: run with the rights of others; infrastructure needs a
+///   person (R112).
+const DENIED: [&str; 53] = [
     ".git/**",
+    ".gitmodules",
+    "**/.gitattributes",
     ".toryo.toml",
+    ".toryo/**",
+    "CODEOWNERS",
+    "docs/CODEOWNERS",
+    ".github/CODEOWNERS",
+    ".gitlab/CODEOWNERS",
     ".github/workflows/**",
     ".github/actions/**",
     ".gitlab-ci.yml",
+    ".circleci/**",
+    "Jenkinsfile",
+    "azure-pipelines.yml",
+    ".pre-commit-config.yaml",
+    "**/Dockerfile*",
+    "**/docker-compose*.{yml,yaml}",
+    "**/compose.{yml,yaml}",
+    "**/*.tf",
     "**/.env*",
     "**/.env*/**",
     "**/.ssh/**",

@@ -43,7 +43,8 @@ fn ordinary_changes_are_allowed() {
         ("tests/test_a.py", None, Some("def test_a():\n    assert True\n")),
         ("docs/old.md", Some(old), None),
         ("Cargo.lock", Some(old), Some("a = 1\n")),
-        (".github/CODEOWNERS", Some(old), Some("a = 1\n")),
+        (".github/ISSUE_TEMPLATE.md", Some(old), Some("a = 1\n")),
+        ("src/codeowners.py", Some(old), Some("a = 1\n")),
         ("src/environment.py", Some(old), Some("a = 1\n")),
         ("src/vendor.py", Some(old), Some("a = 1\n")),
     ];
@@ -63,6 +64,22 @@ fn denied_paths_are_refused_in_any_case_and_also_for_deletion() {
         "vendor/lib/a.go",
         ".toryo.toml",
         ".aws/credentials",
+        ".toryo/junit.xml",
+        "CODEOWNERS",
+        "docs/CODEOWNERS",
+        ".github/CODEOWNERS",
+        ".gitmodules",
+        ".gitattributes",
+        "src/.gitattributes",
+        ".circleci/config.yml",
+        "Jenkinsfile",
+        "azure-pipelines.yml",
+        ".pre-commit-config.yaml",
+        "Dockerfile",
+        "deploy/Dockerfile.web",
+        "docker-compose.yml",
+        "docker-compose.override.yml",
+        "infra/main.tf",
     ] {
         assert_eq!(new_file(name, "x\n"), ["blocking guardrail.denied_path"], "{name}");
         let deleted = judged(&Guardrails::default(), &[(name, Some("x\n"), None)]);
