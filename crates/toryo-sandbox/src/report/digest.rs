@@ -11,9 +11,11 @@ const FULL: usize = 10;
 /// How many failures are named beyond those.
 const NAMED: usize = 40;
 
-/// Characters of one failure, and of everything.
+/// Characters of one failure.
 const CASE_CAP: usize = 2_000;
-const CAP: usize = 10_000;
+
+/// Characters kept from the start and as many from the end of everything that goes back to a model.
+const END: usize = 5_000;
 
 /// How many frames inside the repository, and how many lines of the error, are kept of one failure.
 const FRAMES: usize = 6;
@@ -26,8 +28,8 @@ const ERROR_LINES: usize = 15;
 pub fn failure_digest(report: Option<&TestReport>, output: &str) -> String {
     let failures: Vec<&TestCase> = report.map(|report| report.failures().collect()).unwrap_or_default();
     let Some(report) = report.filter(|_| !failures.is_empty()) else {
-        // The end is where tools say what went wrong.
-        return clip(output, 1_500, 5_000);
+        // The start says what was run, the end is where tools say what went wrong.
+        return clip(output, END, END);
     };
     let mut text = summary(report);
     for (number, case) in failures.iter().take(FULL).enumerate() {
@@ -42,7 +44,7 @@ pub fn failure_digest(report: Option<&TestReport>, output: &str) -> String {
             let _ = writeln!(text, "- and {more} more");
         }
     }
-    clip(&text, CAP, 0)
+    clip(&text, END, END)
 }
 
 fn summary(report: &TestReport) -> String {
@@ -162,7 +164,10 @@ mod tests {
         let output = format!("first\n{}\nlast", "x\n".repeat(10_000));
         for report in [None, Some(&TestReport::default())] {
             let digest = failure_digest(report, &output);
-            assert!(digest.starts_with("first") && digest.ends_with("last") && digest.len() < 7_000);
+            assert!(digest.starts_with("first") && digest.ends_with("last"));
+            let (head, tail) = digest.split_once("\n[... ").unwrap();
+            assert_eq!(head.len(), END);
+            assert_eq!(tail.split_once(" characters left out ...]\n").unwrap().1.len(), END);
         }
     }
 
@@ -191,8 +196,8 @@ mod tests {
         };
         let report = TestReport { cases: (0..2_000).map(case).collect() };
         let digest = failure_digest(Some(&report), "");
-        assert!(digest.chars().count() < CAP + 60, "{}", digest.chars().count());
-        assert!(digest.starts_with("2000 failed\n"));
+        assert!(digest.chars().count() < 2 * END + 60, "{}", digest.chars().count());
+        assert!(digest.starts_with("2000 failed\n") && digest.ends_with("- and 1950 more\n"), "{digest}");
     }
 
     proptest! {
