@@ -5,10 +5,13 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use toryo_blackboard::BlobStore;
-use toryo_domain::{ChangeSet, CommitId, Digest, FileState, RepoPath};
+use toryo_domain::{ChangeSet, CommitId, Digest, FailureClass, FileState, RepoPath};
 use toryo_engine::Failure;
 use toryo_forge::{Change, Content, Listing, Mirror, TreeFile};
 use toryo_sandbox::WorkspaceFile;
+
+/// Most bytes of all regular files together, 512 MiB: the sandbox and the index hold every file in memory.
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A working tree. Cloning is cheap as long as few files differ.
 #[derive(Debug, Clone)]
@@ -33,9 +36,11 @@ impl Tree {
     /// The tree of a commit.
     ///
     /// # Errors
-    /// The commit cannot be read.
+    /// The commit cannot be read; [`FailureClass::Input`] where its files together are larger than 512 MiB.
     pub async fn of_commit(mirror: Mirror, commit: CommitId) -> Result<Self, Failure> {
-        let listing = Arc::new(mirror.files(&commit).await.map_err(forge)?);
+        let listing = mirror.files(&commit).await.map_err(forge)?;
+        refuse_too_large(&listing)?;
+        let listing = Arc::new(listing);
         Ok(Self { mirror, commit, listing, changes: BTreeMap::new() })
     }
 
@@ -260,5 +265,44 @@ impl Tree {
     fn entry(&self, path: &RepoPath) -> Option<&TreeFile> {
         let at = self.listing.files.binary_search_by(|file| file.path.cmp(path)).ok()?;
         self.listing.files.get(at)
+    }
+}
+
+/// Sizes come from the object database's headers, so nothing was read yet.
+fn refuse_too_large(listing: &Listing) -> Result<(), Failure> {
+    let bytes = listing.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    const MIB: u64 = 1024 * 1024;
+    Err(Failure::new(
+        FailureClass::Input,
+        format!(
+            "the files of the repository have {} MiB together; Toryo works on at most {} MiB",
+            bytes.div_ceil(MIB),
+            MOST_BYTES / MIB
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_as_large_as_allowed_and_no_larger() {
+        let file = |name: &str, size| TreeFile { path: name.parse().unwrap(), size, executable: false };
+        let half = MOST_BYTES / 2;
+        let mut listing = Listing { files: vec![file("a", half), file("b", half)], left_out: vec![] };
+        assert!(refuse_too_large(&listing).is_ok());
+        listing.files.push(file("c", 1));
+        let failure = refuse_too_large(&listing).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Input);
+        assert_eq!(
+            failure.text,
+            "the files of the repository have 513 MiB together; Toryo works on at most 512 MiB"
+        );
+        listing.files.push(file("d", u64::MAX));
+        assert!(refuse_too_large(&listing).is_err());
     }
 }
