@@ -3,8 +3,9 @@
 use crate::harness::Stage;
 use crate::steps::{SIGN, passing, planned_as, sign_edit, two_on_money};
 use serde_json::Value;
-use toryo_domain::Output;
+use toryo_blackboard::BlobStore;
 use toryo_domain::output::MergeOutput;
+use toryo_domain::{FileState, Output};
 use toryo_sandbox::fake::FakeSandbox;
 
 const MINUS: &str = "    sign = \"−\" if cents < 0 else \"\"\n";
@@ -37,4 +38,25 @@ async fn coverage_below_the_repositorys_own_limit_fails_no_join() {
     assert!(merge(stage.run("merge").await.unwrap()).is_sound());
     let argv = &sandbox.jobs()[0].commands[0].argv;
     assert!(argv.contains(&"--cov-fail-under=0".to_owned()), "{argv:?}");
+}
+
+/// Puts a file into the tree behind the back of Coder and guardrails.
+async fn plant(stage: &mut Stage, path: &str, text: &'static str) {
+    let digest = stage.blobs.put(text.into()).await.unwrap();
+    let Some(Output::Code(code)) = stage.outputs.get_mut(&"code:one".parse().unwrap()) else { panic!() };
+    code.changes.files.insert(path.parse().unwrap(), FileState::Present { digest, executable: false });
+}
+
+#[tokio::test]
+async fn a_report_that_lies_in_the_tree_is_not_believed() {
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = one_coded(vec![], &sandbox).await;
+    for path in [".toryo/junit.xml", ".toryo/coverage.xml", "out/junit.xml"] {
+        plant(&mut stage, path, "<testsuites/>").await;
+    }
+    stage.run("test:one").await.unwrap();
+    let files = &sandbox.jobs()[0].files;
+    let reports: Vec<&str> =
+        files.iter().map(|file| file.path.as_str()).filter(|path| path.ends_with(".xml")).collect();
+    assert_eq!(reports, ["out/junit.xml"], "other files stay");
 }
