@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toryo_blackboard::{Db, Idempotency, MemoryBlobs, Run, events, outbox, runs, steps};
+use toryo_blackboard::{Db, Error, Idempotency, MemoryBlobs, Run, db, events, outbox, runs, steps};
 use toryo_bus::{Bus, Subjects};
 use toryo_domain::{
-    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, RunId, RunStatus,
-    StepStatus, Usd,
+    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, Role, RunId, RunSignal,
+    RunStatus, StepStatus, Usd, WorkerId,
 };
-use toryo_engine::{Config, Engine, Failure, Worker, control, relay, submit, sweep};
+use toryo_engine::{Config, Engine, Failure, Worker, commit, control, relay, submit, sweep};
 use toryo_testkit::stack::{OwnServers, Services};
 
 /// Longest wait for a state; a test that waits longer has failed.
@@ -70,6 +70,16 @@ impl Site {
 
     async fn until(&self, run: RunId, status: RunStatus) -> Run {
         self.until_run(run, &format!("run is {status}"), |run| run.status == status).await
+    }
+
+    async fn until_step(&self, run: RunId, status: StepStatus) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while steps::of_run(&self.engine.db, run).await.unwrap().iter().all(|step| step.status != status)
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        waited.await.expect("the step gets there in time");
     }
 
     async fn until_run(&self, run: RunId, what: &str, wanted: impl Fn(&Run) -> bool) -> Run {
@@ -198,24 +208,30 @@ async fn a_transient_failure_is_tried_again_and_a_wrong_input_is_not() {
     let mut site = Site::shared().await;
     let tries = Arc::new(AtomicU32::new(0));
     let counter = tries.clone();
-    let script = Script::with_subtasks(&["a"])
+    let script = Script::with_subtasks(&["a"]);
+    let good = script.clone();
+    let script = script
         .on("plan", move |ctx| {
-            let counter = counter.clone();
+            let (counter, good) = (counter.clone(), good.clone());
             async move {
                 match counter.fetch_add(1, Ordering::SeqCst) {
                     0 | 1 => Err(Failure::new(FailureClass::Transient, "not now")),
-                    _ => Ok(crate::scripted::good(&ctx.step_key, &[])),
+                    _ => Ok(good.good(&ctx.step_key)),
                 }
             }
         })
+        .on("retrieve:a", async |_| Err(Failure::new(FailureClass::Policy, "not further than this")))
         .on("spec", async |ctx| match ctx.task.wish.goal.as_str() {
             "nonsense" => Err(Failure::new(FailureClass::Input, "the repository does not exist")),
             _ => Ok(crate::scripted::good(&ctx.step_key, &[])),
         });
     site.worker(&script);
     let run = site.submit(&wish()).await;
-    let plan = site.until_run(run, "plan was tried three times", |_| tries.load(Ordering::SeqCst) == 3).await;
-    assert_eq!(plan.status, RunStatus::Running);
+    let stopped = site.until(run, RunStatus::NeedsHuman).await;
+    assert_eq!(stopped.status_reason.as_deref(), Some("step `retrieve:a`: not further than this"));
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
+    let names = site.event_names(run).await;
+    assert_eq!(names.iter().filter(|name| *name == "step.retrying plan").count(), 2);
     let wrong = site.submit(&NewTask { goal: "nonsense".into(), ..wish() }).await;
     let failed = site.until(wrong, RunStatus::Failed).await;
     assert_eq!(failed.status_reason.as_deref(), Some("step `spec`: the repository does not exist"));
@@ -298,7 +314,7 @@ async fn gates_open_by_hand_only() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_gone_loses_its_step_to_another_and_cannot_write_any_more() {
+async fn a_worker_that_is_gone_loses_its_step_to_another() {
     let services = Services::shared().await;
     let mut site = Site::on(&services, Config { lease_seconds: 1, ..quick() }).await;
     let begun = Arc::new(Notify::new());
@@ -335,16 +351,96 @@ async fn a_worker_that_is_gone_loses_its_step_to_another_and_cannot_write_any_mo
 }
 
 #[tokio::test]
+async fn whoever_lost_the_lease_cannot_write_any_more_and_a_repeated_commit_writes_once() {
+    let site = Site::shared().await;
+    let run = site.submit(&wish()).await;
+    let (_, step) = steps::most_urgent(&site.engine.db, &[Role::SpecRefiner], &[]).await.unwrap().unwrap();
+    let claim = async |lease: Duration| {
+        let mut tx = site.engine.db.begin().await.unwrap();
+        let mut row = runs::lock(&mut tx, run).await.unwrap();
+        if row.status == RunStatus::Queued {
+            runs::signal(&mut tx, &mut row, RunSignal::Start, None, None).await.unwrap();
+        }
+        let claim = steps::claim(&mut tx, step, WorkerId::generate(), lease).await.unwrap().unwrap();
+        db::commit(tx).await.unwrap();
+        claim
+    };
+    let lost = claim(Duration::ZERO).await;
+    site.until_step(run, StepStatus::Ready).await;
+    let held = claim(Duration::from_secs(60)).await;
+    assert!(held.fence > lost.fence);
+
+    let output = Script::default().good(&lost.key);
+    let refused = commit::success(&site.engine, &lost, &output).await;
+    assert!(matches!(refused, Err(Error::StaleFence)), "{refused:?}");
+    let failure = Failure::new(FailureClass::Bug, "too late");
+    assert!(matches!(commit::failure(&site.engine, &lost, &failure).await, Err(Error::StaleFence)));
+
+    commit::success(&site.engine, &held, &output).await.unwrap();
+    // The answer to the first commit may be lost with a connection.
+    commit::success(&site.engine, &held, &output).await.unwrap();
+    let names = site.event_names(run).await;
+    assert_eq!(names.iter().filter(|name| *name == "step.succeeded spec").count(), 1, "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("run.failed")), "{names:?}");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_resumed_run_may_use_as_much_again() {
+    let mut site = Site::shared().await;
+    let script = Script::with_subtasks(&["a"]);
+    let good = script.clone();
+    let script = script.on("plan", move |ctx| {
+        let good = good.clone();
+        async move {
+            let limits = ctx.task.wish.limits;
+            match limits.tokens {
+                1 => Err(Failure::new(FailureClass::Budget, "the tokens are used up")),
+                2 if limits.usd == Usd::from_nanos(2) => Ok(good.good(&ctx.step_key)),
+                more => Err(Failure::bug(format!("{more} tokens were granted"))),
+            }
+        }
+    });
+    site.worker(&script);
+    let run = site.submit(&wish()).await;
+    site.until(run, RunStatus::NeedsHuman).await;
+    control::resume(&site.engine, run, "tester").await.unwrap();
+    site.until(run, RunStatus::Succeeded).await;
+    site.close().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_holds_a_nul_is_stored_without_it() {
+    let mut site = Site::shared().await;
+    let script = Script::with_subtasks(&["a"]);
+    let good = script.clone();
+    let script = script.on("code:a", move |ctx| {
+        let good = good.clone();
+        async move {
+            let Output::Code(output) = good.good(&ctx.step_key) else { return Err(Failure::bug("not code")) };
+            Ok(Output::Code(toryo_domain::output::CodeOutput { summary: "a\0b".into(), ..output }))
+        }
+    });
+    site.worker(&script);
+    let run = site.submit(&wish()).await;
+    site.until(run, RunStatus::Succeeded).await;
+    site.close().await;
+}
+
+#[tokio::test]
 async fn a_stopping_worker_hands_its_steps_back() {
     let mut site = Site::shared().await;
     let begun = Arc::new(Notify::new());
     let begin = begun.clone();
     let script = Script::with_subtasks(&["a"]);
     let good = script.clone();
+    let tries = Arc::new(AtomicU32::new(0));
     let script = script.on("plan", move |ctx| {
-        let (begin, good) = (begin.clone(), good.clone());
+        let (begin, good, tries) = (begin.clone(), good.clone(), tries.clone());
         async move {
-            if ctx.attempt > 1 {
+            // The attempt that was handed back is not counted.
+            assert_eq!(ctx.attempt, 1);
+            if tries.fetch_add(1, Ordering::SeqCst) > 0 {
                 return Ok(good.good(&ctx.step_key));
             }
             begin.notify_one();

@@ -76,11 +76,14 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 57 operator: a restart or a
-            // busy server, see the table of codes in PostgreSQL's appendix A.
+            // 08 connection, 40 rollback (deadlock, serialisation), 53 resources, 57 operator, 25P03 idle transaction,
+            // 25006 read-only after a failover, 55P03 lock: a restart or a busy server, see the table of codes in
+            // PostgreSQL's appendix A.
             sqlx::Error::Database(database)
                 if database.code().is_some_and(|code| {
-                    ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+                    let passing = ["25P03", "25006", "55P03"];
+                    passing.contains(&&*code)
+                        || ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
                 }) =>
             {
                 Self::Unavailable(error)

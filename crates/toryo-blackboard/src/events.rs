@@ -42,23 +42,28 @@ pub async fn append(db: &mut Connection, run: RunId, events: &[NewEvent]) -> Res
         .bind(
             events.iter().map(|event| event.attempt.and_then(|n| i32::try_from(n).ok())).collect::<Vec<_>>(),
         )
-        .bind(events.iter().map(|event| without_nul(&event.data)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| row::without_nul(&event.data)).collect::<Vec<_>>())
         .execute(db)
         .await?;
     Ok(u64::try_from(last).unwrap_or_default())
 }
 
-/// Postgres' `jsonb` holds no NUL character; output of hostile programs does.
-fn without_nul(value: &serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Value::String(text.replace('\0', "\u{fffd}")),
-        Value::Array(items) => Value::Array(items.iter().map(without_nul).collect()),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| (name.replace('\0', "\u{fffd}"), without_nul(field))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
+/// Whether this very event of a step was stored within the last minutes: for a writer whose answer was lost.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn is_stored(db: &mut Connection, run: RunId, event: &NewEvent) -> Result<bool, Error> {
+    let statement = "select 1 from events where run_id = $1 and type = $2 and step_key is not distinct from $3 \
+                     and attempt is not distinct from $4 and data = $5 and at > now() - interval '5 minutes' limit 1";
+    let found: Option<i32> = sqlx::query_scalar(statement)
+        .bind(run.uuid())
+        .bind(event.kind.as_str())
+        .bind(event.step_key.as_ref().map(ToString::to_string))
+        .bind(event.attempt.and_then(|attempt| i32::try_from(attempt).ok()))
+        .bind(row::without_nul(&event.data))
+        .fetch_optional(db)
+        .await?;
+    Ok(found.is_some())
 }
 
 /// At most `limit` events of a run after number `seq`, in order.

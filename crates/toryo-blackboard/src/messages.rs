@@ -27,8 +27,8 @@ pub async fn insert(db: &mut Connection, run: RunId, author: &str, body: &str) -
     sqlx::query("insert into messages (id, run_id, author, body) values ($1, $2, $3, $4)")
         .bind(id.uuid())
         .bind(run.uuid())
-        .bind(author)
-        .bind(body)
+        .bind(row::storable(author))
+        .bind(row::storable(body))
         .execute(db)
         .await?;
     Ok(id)

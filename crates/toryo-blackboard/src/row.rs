@@ -56,7 +56,25 @@ pub fn unsigned(row: &PgRow, column: &'static str) -> Result<u64, Error> {
 
 /// A value as JSON for a column.
 pub fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<serde_json::Value, Error> {
-    serde_json::to_value(value).map_err(|error| Error::corrupt(what, error))
+    serde_json::to_value(value).map(|value| without_nul(&value)).map_err(|error| Error::corrupt(what, error))
+}
+
+/// Postgres' `text` and `jsonb` hold no NUL character; output of hostile programs and replies of models may.
+pub fn without_nul(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(storable(text)),
+        Value::Array(items) => Value::Array(items.iter().map(without_nul).collect()),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, field)| (storable(name), without_nul(field))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// A text without NUL characters.
+pub fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// A cursor over ids: the id of the last item of a page, as text.

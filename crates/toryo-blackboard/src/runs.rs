@@ -70,7 +70,8 @@ pub struct Run {
 
 /// What people decided about a run; the graph follows from it and from the outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+// Unknown fields are passed over: in a rolling upgrade an older process reads what a newer one wrote.
+#[serde(default)]
 pub struct Control {
     /// Rounds of `spec` asked for: one more with each answer to open questions.
     pub spec_rounds: u32,
@@ -86,6 +87,10 @@ pub struct Control {
     pub extra_repairs: u32,
     /// Minutes granted on top of the limit.
     pub extra_minutes: u32,
+    /// Money granted on top of the limit.
+    pub extra_usd: Usd,
+    /// Tokens granted on top of the limit.
+    pub extra_tokens: u64,
 }
 
 impl Default for Control {
@@ -98,6 +103,21 @@ impl Default for Control {
             approved_merge: None,
             extra_repairs: 0,
             extra_minutes: 0,
+            extra_usd: Usd::ZERO,
+            extra_tokens: 0,
+        }
+    }
+}
+
+impl Run {
+    /// What the run may use now: the task's limits and what people granted on top of them.
+    #[must_use]
+    pub fn allowance(&self) -> Limits {
+        Limits {
+            usd: self.limits.usd + self.control.extra_usd,
+            tokens: self.limits.tokens.saturating_add(self.control.extra_tokens),
+            minutes: self.limits.minutes.saturating_add(self.control.extra_minutes),
+            repair_loops: self.limits.repair_loops.saturating_add(self.control.extra_repairs),
         }
     }
 }
@@ -241,7 +261,7 @@ pub async fn signal(
         .bind(run.id.uuid())
         .bind(run.status.as_str())
         .bind(next.as_str())
-        .bind(reason)
+        .bind(reason.map(row::storable))
         .bind(gate.map(Gate::as_str))
         .bind(next.is_final())
         .fetch_one(db)
@@ -282,7 +302,7 @@ pub async fn set_base(
         .bind(run.uuid())
         .bind(branch)
         .bind(commit.as_str())
-        .bind(title)
+        .bind(row::storable(title))
         .execute(db)
         .await?;
     Ok(())

@@ -173,22 +173,22 @@ pub async fn unblock(db: &mut Connection, run: RunId, key: &StepKey) -> Result<S
     shift(db, run, key, StepStatus::Pending, StepSignal::Unblock, Duration::ZERO).await
 }
 
-/// Gives a failed step a fresh row of attempts. What its model calls cost stays in the ledger, but their replies
-/// are not replayed: whoever reopens a step wants another outcome.
+/// Gives a failed step a fresh row of attempts. Where its replies led to the failure, they stay in the ledger but are
+/// not replayed: whoever reopens it wants another outcome. Where something else failed, they are not paid again.
 ///
 /// # Errors
 /// It has not failed.
 pub async fn reopen(db: &mut Connection, run: RunId, key: &StepKey) -> Result<StepId, Error> {
     let id = shift(db, run, key, StepStatus::Failed, StepSignal::Reopen, Duration::ZERO).await?;
-    sqlx::query("update steps set attempts = 0, epoch = epoch + 1, failure_class = null, failure = null where id = $1")
-        .bind(id.uuid())
-        .execute(db)
-        .await?;
+    let statement = "update steps set attempts = 0, failure_class = null, failure = null, \
+                     epoch = epoch + (failure_class = any($2))::int where id = $1";
+    let by_replies = [FailureClass::InvalidOutput, FailureClass::Policy, FailureClass::Bug];
+    sqlx::query(statement).bind(id.uuid()).bind(by_replies.map(FailureClass::as_str)).execute(db).await?;
     Ok(id)
 }
 
-/// Puts a running step back among the ready ones after `delay`; its lease ends. `Retry` keeps the attempt in the
-/// count, `Release` keeps it too: an attempt is counted by its row.
+/// Puts a running step back among the ready ones after `delay`; its lease ends. The attempt stays in the count; see
+/// [`forgive`] for one that nobody is to blame for.
 ///
 /// # Errors
 /// It is no longer running.
@@ -202,17 +202,24 @@ pub async fn requeue(
     shift(db, run, key, StepStatus::Running, signal, delay).await
 }
 
-/// The most urgent step that may be claimed now by an agent of one of these roles; a hint, nothing is locked.
+/// The most urgent step that may be claimed now by an agent of one of these roles, but for those `except`ed; a hint,
+/// nothing is locked.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn most_urgent(db: &Db, roles: &[Role]) -> Result<Option<(RunId, StepId)>, Error> {
+pub async fn most_urgent(
+    db: &Db,
+    roles: &[Role],
+    except: &[StepId],
+) -> Result<Option<(RunId, StepId)>, Error> {
     let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     let statement = "select steps.run_id, steps.id from steps join runs on runs.id = steps.run_id \
                      where steps.status = 'ready' and steps.ready_at <= now() and steps.role = any($1) \
-                     and runs.status in ('queued', 'running') \
+                     and runs.status in ('queued', 'running') and steps.id <> all($2) \
                      order by steps.priority, steps.ready_at, steps.position limit 1";
-    let Some(found) = sqlx::query(statement).bind(roles).fetch_optional(db.pool()).await? else {
+    let except: Vec<uuid::Uuid> = except.iter().map(|step| step.uuid()).collect();
+    let query = sqlx::query(statement).bind(roles).bind(except);
+    let Some(found) = query.fetch_optional(db.pool()).await? else {
         return Ok(None);
     };
     let run: uuid::Uuid = row::get(&found, "run_id")?;
@@ -330,7 +337,7 @@ pub async fn fail(db: &mut Connection, claim: &Claim, failure: &StepFailure) -> 
         .bind(claim.step_id.uuid())
         .bind(claim.fence)
         .bind(failure.class.as_str())
-        .bind(&failure.text)
+        .bind(row::storable(&failure.text))
         .execute(&mut *db)
         .await?;
     finish(db, claim, done.rows_affected(), StepStatus::Failed, "failed", Some(&failure.text)).await
@@ -351,7 +358,7 @@ pub async fn retry(
     sqlx::query("update steps set failure_class = $2, failure = $3 where id = $1")
         .bind(id.uuid())
         .bind(failure.class.as_str())
-        .bind(&failure.text)
+        .bind(row::storable(&failure.text))
         .execute(&mut *db)
         .await?;
     close_attempt(db, claim, "retried", Some(&failure.text)).await?;
@@ -372,7 +379,7 @@ pub async fn close_attempt(
         .bind(claim.step_id.uuid())
         .bind(claim.fence)
         .bind(result)
-        .bind(failure)
+        .bind(failure.map(row::storable))
         .execute(db)
         .await?;
     Ok(())
@@ -401,14 +408,44 @@ async fn finish(
     before.map(|_| Written::Before).ok_or(Error::StaleFence)
 }
 
-/// Ends all leases of a locked run: running steps become ready again. Their attempts find their tokens stale.
+/// Takes the last attempt of a step out of the count: a worker that stops is no reason to give the step up.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn release_all(db: &mut Connection, run: RunId) -> Result<(), Error> {
+pub async fn forgive(db: &mut Connection, step: StepId) -> Result<(), Error> {
+    sqlx::query("update steps set attempts = greatest(attempts - 1, 0) where id = $1")
+        .bind(step.uuid())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Ends all leases of a locked run: running steps become ready again, with their attempts forgiven. Those attempts
+/// find their tokens stale. Returns the steps with the number of the attempt that was ended.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn release_all(db: &mut Connection, run: RunId) -> Result<Vec<(StepKey, u32)>, Error> {
+    close_attempts(db, run, "released").await?;
     let statement = "update steps set status = 'ready', ready_at = now(), fence = null, worker_id = null, \
-                     lease_until = null where run_id = $1 and status = 'running'";
-    sqlx::query(statement).bind(run.uuid()).execute(db).await?;
+                     lease_until = null, attempts = greatest(attempts - 1, 0) \
+                     where run_id = $1 and status = 'running' returning step_key, attempts + 1 as attempt";
+    let rows = sqlx::query(statement).bind(run.uuid()).fetch_all(db).await?;
+    rows.iter()
+        .map(|row| {
+            let attempt =
+                u32::try_from(row::get::<i32>(row, "attempt")?).map_err(|e| Error::corrupt("attempt", e))?;
+            Ok((row::parse(row, "step_key")?, attempt))
+        })
+        .collect()
+}
+
+/// Ends the rows of all attempts of a locked run that are under way.
+async fn close_attempts(db: &mut Connection, run: RunId, result: &str) -> Result<(), Error> {
+    let statement = "update attempts set finished_at = now(), result = $2 from steps \
+                     where steps.id = attempts.step_id and steps.fence = attempts.fence and steps.run_id = $1 \
+                     and steps.status = 'running'";
+    sqlx::query(statement).bind(run.uuid()).bind(result).execute(db).await?;
     Ok(())
 }
 
@@ -417,6 +454,7 @@ pub async fn release_all(db: &mut Connection, run: RunId) -> Result<(), Error> {
 /// # Errors
 /// The database does not answer.
 pub async fn cancel_all(db: &mut Connection, run: RunId) -> Result<(), Error> {
+    close_attempts(db, run, "cancelled").await?;
     let statement = "update steps set status = 'cancelled', finished_at = now(), fence = null, worker_id = null, \
                      lease_until = null where run_id = $1 and status in ('pending', 'ready', 'running')";
     sqlx::query(statement).bind(run.uuid()).execute(db).await?;

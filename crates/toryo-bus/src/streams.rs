@@ -16,6 +16,9 @@ const MAX_DELIVER: i64 = 20;
 /// The server drops a second message of one id within this time.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
+/// A wake-up that old says nothing any more; what is ready stands in Postgres.
+const WAKE_UP_AGE: Duration = Duration::from_secs(24 * 3600);
+
 /// How long dead letters are kept for whoever watches; the row in Postgres stays.
 const DEAD_LETTER_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -71,6 +74,7 @@ pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Resul
         retention: RetentionPolicy::WorkQueue,
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
+        max_age: WAKE_UP_AGE,
         duplicate_window: DUPLICATE_WINDOW,
         ..Config::default()
     };

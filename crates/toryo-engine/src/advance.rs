@@ -246,14 +246,24 @@ impl Walk<'_> {
         let merge = StepKey::of_run(StepKind::Merge).in_round(round);
         let Some(Output::Merge(output)) = self.graph.output(&merge) else { return None };
         if !output.is_sound() || round < control.merge_rounds {
-            if round >= self.rules.rounds().max(control.merge_rounds) {
-                self.stuck.push(format!("the joined change is not sound after {} repairs", round - 1));
-                return None;
-            }
-            let code = StepKey::of_subtask(StepKind::Code, MERGED, round);
-            self.ensure(code.clone(), vec![merge]);
-            self.ensure(StepKey::of_run(StepKind::Merge).in_round(round + 1), vec![code]);
+            self.mend_join(round, merge, "it is not sound");
             return None;
+        }
+        // The reviews before the first join do not know what was mended on the joined tree since.
+        let mut checked = merge;
+        if round > 1 {
+            let critic = StepKey::of_subtask(StepKind::Critic, MERGED, round);
+            match self.graph.output(&critic) {
+                Some(Output::Critic(output)) if output.approved => checked = critic,
+                Some(_) => {
+                    self.mend_join(round, critic, "its review blocks it");
+                    return None;
+                }
+                None => {
+                    self.ensure(critic, vec![checked]);
+                    return None;
+                }
+            }
         }
         if self.rules.approval.gates_pull_request() && control.approved_merge != Some(round) {
             return Some(Turn::AskApproval(Gate::PullRequest));
@@ -262,8 +272,19 @@ impl Walk<'_> {
         if self.graph.output(&integrate).is_some() {
             return Some(Turn::Succeed);
         }
-        self.ensure(integrate, vec![merge]);
+        self.ensure(integrate, vec![checked]);
         None
+    }
+
+    /// Another round of code on the joined tree and of the join, while the limit or a person allows it.
+    fn mend_join(&mut self, round: u32, cause: StepKey, why: &str) {
+        if round >= self.rules.rounds().max(self.rules.control.merge_rounds) {
+            self.stuck.push(format!("the joined change is not done after {} repairs: {why}", round - 1));
+            return;
+        }
+        let code = StepKey::of_subtask(StepKind::Code, MERGED, round);
+        self.ensure(code.clone(), vec![cause]);
+        self.ensure(StepKey::of_run(StepKind::Merge).in_round(round + 1), vec![code]);
     }
 }
 

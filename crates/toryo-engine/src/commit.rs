@@ -11,7 +11,7 @@ use toryo_blackboard::db::Connection;
 use toryo_blackboard::steps::Written;
 use toryo_blackboard::{Claim, Error, Run, StepFailure, db, events, outbox, runs, steps};
 use toryo_domain::plan::MERGED;
-use toryo_domain::{EventType, NewEvent, Output, RunSignal, StepSignal};
+use toryo_domain::{EventType, NewEvent, Output, RunSignal, StepKey, StepSignal};
 
 /// Stores what an attempt achieved and whatever follows from it.
 ///
@@ -85,7 +85,7 @@ async fn again(
 ) -> Result<Vec<NewEvent>, Error> {
     let reason = StepFailure { class: failure.class, text: failure.text.clone() };
     let step = steps::retry(tx, claim, &reason, delay).await?;
-    announce(tx, claim.run_id, step, &(claim.attempt + 1).to_string(), delay).await?;
+    announce(tx, claim.run_id, step, &format!("after-{}", claim.fence), delay).await?;
     let data = json!({
         "class": failure.class, "reason": failure.text, "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
     });
@@ -96,10 +96,16 @@ async fn again(
 pub(crate) async fn hand_back(tx: &mut Connection, claim: &Claim, why: &str) -> Result<Vec<NewEvent>, Error> {
     steps::check_fence(tx, claim.step_id, claim.fence).await?;
     let step = steps::requeue(tx, claim.run_id, &claim.key, StepSignal::Release, Duration::ZERO).await?;
+    steps::forgive(tx, step).await?;
     steps::close_attempt(tx, claim, "handed_back", Some(why)).await?;
-    announce(tx, claim.run_id, step, &(claim.attempt + 1).to_string(), Duration::ZERO).await?;
+    announce(tx, claim.run_id, step, &format!("after-{}", claim.fence), Duration::ZERO).await?;
+    Ok(vec![given_back(claim.key.clone(), claim.attempt, why)])
+}
+
+/// Says that an attempt ended without an outcome and without a fault.
+pub(crate) fn given_back(key: StepKey, attempt: u32, why: &str) -> NewEvent {
     let data = json!({ "class": "cancelled", "reason": why, "delay_ms": 0 });
-    Ok(vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)])
+    NewEvent::of_step(EventType::StepRetrying, key, Some(attempt), data)
 }
 
 /// Ends a step for good, and stops the run.
@@ -137,7 +143,9 @@ pub(crate) async fn stop(
         runs::signal(tx, run, signal, Some(&text), None).await?;
         if run.status.is_final() {
             // No event may follow the run's last one, so other attempts lose their leases; a retry gives them back.
-            steps::release_all(tx, run.id).await?;
+            for (key, attempt) in steps::release_all(tx, run.id).await? {
+                happened.push(given_back(key, attempt, "the run failed elsewhere"));
+            }
         }
         let event = if signal == RunSignal::Fail { EventType::RunFailed } else { EventType::RunNeedsHuman };
         happened.push(NewEvent::of_run(event, json!({ "class": failure.class, "reason": text })));

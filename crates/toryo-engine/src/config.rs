@@ -17,7 +17,7 @@ pub struct Config {
     pub poll_ms: u64,
     /// Seconds that running steps have to end when a worker stops; then they are handed back.
     pub drain_seconds: u64,
-    /// Minutes that one attempt of a step may take.
+    /// Minutes that one attempt of a step may take. The longest prepares an image and runs a suite three times.
     pub step_minutes: u64,
     /// Attempts of a step before it is a dead letter.
     pub attempts: u32,
@@ -35,7 +35,7 @@ impl Default for Config {
             watch_ms: 400,
             poll_ms: 1000,
             drain_seconds: 20,
-            step_minutes: 30,
+            step_minutes: 90,
             attempts: 5,
             backoff_ms: 2000,
             backoff_max_seconds: 60,

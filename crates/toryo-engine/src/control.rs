@@ -2,9 +2,8 @@
 //! what was decided and lets the graph grow from it.
 
 use crate::engine::Engine;
-use crate::grow::{announce, announce_again, grow};
+use crate::grow::{announce_again, grow};
 use serde_json::{Value, json};
-use std::time::Duration;
 use toryo_blackboard::db::Connection;
 use toryo_blackboard::{Run, db, events, messages, runs, steps};
 use toryo_domain::{EventType, Gate, NewEvent, RunId, RunSignal, RunStatus, StepKey, StepStatus};
@@ -36,11 +35,21 @@ impl From<toryo_blackboard::Error> for Error {
 pub async fn cancel(engine: &Engine, run: RunId, by: &str, reason: Option<&str>) -> Result<RunStatus, Error> {
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, run).await?;
-    runs::signal(&mut tx, &mut run, RunSignal::Cancel, reason, None).await?;
+    end(engine, tx, &mut run, by, reason).await
+}
+
+async fn end(
+    engine: &Engine,
+    mut tx: db::Tx,
+    run: &mut Run,
+    by: &str,
+    reason: Option<&str>,
+) -> Result<RunStatus, Error> {
+    runs::signal(&mut tx, run, RunSignal::Cancel, reason, None).await?;
     steps::cancel_all(&mut tx, run.id).await?;
     let event = NewEvent::of_run(EventType::RunCancelled, json!({ "by": by, "reason": reason }));
     let seq = events::append(&mut tx, run.id, &[event]).await?;
-    finish(engine, tx, &run, seq).await
+    finish(engine, tx, run, seq).await
 }
 
 /// Lets a run go on that stopped at a limit or a guardrail: what failed is tried again, and as many repairs and
@@ -103,13 +112,15 @@ async fn go_on(
     if let (Some(only), true) = (only, failed.is_empty()) {
         return Err(Error::NotPossible(format!("step `{only}` has not failed")));
     }
-    run.control.extra_repairs += run.limits.repair_loops.max(1);
-    run.control.extra_minutes += run.limits.minutes;
+    let granted = &mut run.control;
+    granted.extra_repairs = granted.extra_repairs.saturating_add(run.limits.repair_loops.max(1));
+    granted.extra_minutes = granted.extra_minutes.saturating_add(run.limits.minutes);
+    granted.extra_usd += run.limits.usd;
+    granted.extra_tokens = granted.extra_tokens.saturating_add(run.limits.tokens);
     runs::set_control(&mut tx, run.id, &run.control).await?;
     let mut happened = vec![resumed(by, json!({ "retried": failed }))];
     for key in failed {
-        let id = steps::reopen(&mut tx, run.id, key).await?;
-        announce(&mut tx, run.id, id, &format!("reopened-{}", run.last_seq), Duration::ZERO).await?;
+        steps::reopen(&mut tx, run.id, key).await?;
         happened.push(NewEvent::of_step(
             EventType::StepReady,
             key.clone(),
@@ -156,13 +167,12 @@ pub async fn reject(
     by: &str,
     comment: Option<&str>,
 ) -> Result<RunStatus, Error> {
-    let Some(comment) = comment else {
-        gate(&runs::get(&engine.db, run).await?)?;
-        return cancel(engine, run, by, Some("rejected without a comment")).await;
-    };
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, run).await?;
     let gate = gate(&run)?;
+    let Some(comment) = comment else {
+        return end(engine, tx, &mut run, by, Some("rejected without a comment")).await;
+    };
     messages::insert(&mut tx, run.id, by, comment).await?;
     match gate {
         Gate::Plan => run.control.plan_rounds += 1,

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::agent::{NewArtifact, Reporter};
 use crate::engine::Engine;
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use toryo_blackboard::{Claim, Error, artifacts, db, events, runs, steps};
 use toryo_domain::NewEvent;
@@ -25,8 +26,15 @@ impl LeaseReporter {
         Self { engine, claim }
     }
 
-    async fn store_event(&self, event: &NewEvent) -> Result<(), Error> {
+    async fn store_event(&self, event: &NewEvent, again: bool) -> Result<(), Error> {
         let mut tx = self.engine.db.begin().await?;
+        if again {
+            // The answer to an earlier commit may have been lost on the way.
+            runs::lock(&mut tx, self.claim.run_id).await?;
+            if events::is_stored(&mut tx, self.claim.run_id, event).await? {
+                return Ok(());
+            }
+        }
         // Run before step: the one order of locks.
         let seq = events::append(&mut tx, self.claim.run_id, std::slice::from_ref(event)).await?;
         steps::check_fence(&mut tx, self.claim.step_id, self.claim.fence).await?;
@@ -69,7 +77,8 @@ where
 #[async_trait]
 impl Reporter for LeaseReporter {
     async fn event(&self, event: NewEvent) -> Result<(), Failure> {
-        Ok(patiently(|| self.store_event(&event)).await?)
+        let tried = AtomicBool::new(false);
+        Ok(patiently(|| self.store_event(&event, tried.swap(true, Ordering::Relaxed))).await?)
     }
 
     async fn artifact(&self, artifact: NewArtifact) -> Result<(), Failure> {

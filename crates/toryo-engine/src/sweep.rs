@@ -1,7 +1,7 @@
 //! What no message announces: leases that ran out, runs over their time, workers that are gone. Takes no input,
 //! may run twice and anywhere; every process has one.
 
-use crate::commit::stop;
+use crate::commit::{given_back, stop};
 use crate::engine::Engine;
 use crate::grow::announce;
 use crate::relay::chain;
@@ -34,11 +34,16 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
 /// # Errors
 /// The blackboard does not answer.
 pub async fn sweep(engine: &Engine) -> Result<(), Error> {
+    // One run that cannot be read must not hold up all others.
     for claim in steps::expired(&engine.db, BATCH).await? {
-        take_back(engine, &claim).await?;
+        if let Err(error) = take_back(engine, &claim).await {
+            tracing::error!(run = %claim.run_id, error = %chain(&error), "step {} was not taken back", claim.key);
+        }
     }
     for run in runs::overdue(&engine.db).await? {
-        stop_overdue(engine, run).await?;
+        if let Err(error) = stop_overdue(engine, run).await {
+            tracing::error!(%run, error = %chain(&error), "run {run} was not stopped at its time limit");
+        }
     }
     workers::remove_gone(&engine.db).await?;
     Ok(())
@@ -59,7 +64,7 @@ async fn take_back(engine: &Engine, claim: &Claim) -> Result<(), Error> {
         let step =
             steps::requeue(&mut tx, claim.run_id, &claim.key, StepSignal::Release, Duration::ZERO).await?;
         steps::close_attempt(&mut tx, claim, "lost", None).await?;
-        announce(&mut tx, claim.run_id, step, &(claim.attempt + 1).to_string(), Duration::ZERO).await?;
+        announce(&mut tx, claim.run_id, step, &format!("after-{}", claim.fence), Duration::ZERO).await?;
         let data = json!({ "class": "transient", "reason": agent::WORKER_LOST, "delay_ms": 0 });
         vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)]
     };
@@ -77,12 +82,16 @@ async fn stop_overdue(engine: &Engine, run: RunId) -> Result<(), Error> {
     if run.status.after(RunSignal::HitGuardrail).is_err() {
         return Ok(());
     }
-    let minutes = run.limits.minutes + run.control.extra_minutes;
+    let minutes = run.allowance().minutes;
     let reason = format!("the limit of {minutes} minutes is used up; resume to grant as many again");
     runs::signal(&mut tx, &mut run, RunSignal::HitGuardrail, Some(&reason), None).await?;
-    steps::release_all(&mut tx, run.id).await?;
-    let event = NewEvent::of_run(EventType::RunNeedsHuman, json!({ "class": "budget", "reason": reason }));
-    let seq = events::append(&mut tx, run.id, &[event]).await?;
+    let released = steps::release_all(&mut tx, run.id).await?;
+    let mut happened: Vec<NewEvent> = released
+        .into_iter()
+        .map(|(key, attempt)| given_back(key, attempt, "the run's minutes are used up"))
+        .collect();
+    happened.push(NewEvent::of_run(EventType::RunNeedsHuman, json!({ "class": "budget", "reason": reason })));
+    let seq = events::append(&mut tx, run.id, &happened).await?;
     db::commit(tx).await?;
     engine.committed(run.id, seq).await;
     Ok(())

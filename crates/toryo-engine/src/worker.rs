@@ -22,6 +22,9 @@ use toryo_domain::{EventType, FailureClass, NewEvent, Output, Role, RunSignal, R
 /// How often a message is told that its step is still worked on: well below the bus' time limit.
 const STILL_WORKING: Duration = Duration::from_secs(10);
 
+/// How long an agent that was told to stop may still take before its work is dropped.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How often a worker says that it is alive (R129: gone after 60 s).
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -127,9 +130,18 @@ impl Worker {
     /// Leases the most urgent step, and starts its run with the first one.
     async fn claim(&self) -> Result<Option<Claim>, Error> {
         let roles: Vec<Role> = self.agents.keys().copied().collect();
-        while let Some((run, step)) = steps::most_urgent(&self.engine.db, &roles).await? {
+        let mut unreadable = Vec::new();
+        while let Some((run, step)) = steps::most_urgent(&self.engine.db, &roles, &unreadable).await? {
             let mut tx = self.engine.db.begin().await?;
-            let mut run = runs::lock(&mut tx, run).await?;
+            let mut run = match runs::lock(&mut tx, run).await {
+                Err(error @ Error::Corrupt { .. }) => {
+                    // One run that cannot be read must not hold up all others.
+                    tracing::error!(%run, error = %chain(&error), "run {run} cannot be read");
+                    unreadable.push(step);
+                    continue;
+                }
+                locked => locked?,
+            };
             if !matches!(run.status, RunStatus::Queued | RunStatus::Running) {
                 continue;
             }
@@ -178,6 +190,14 @@ impl Worker {
             Ok(output) => patiently(|| commit::success(&self.engine, &claim, output)).await,
             Err(failure) => patiently(|| commit::failure(&self.engine, &claim, failure)).await,
         };
+        let committed = match committed {
+            Err(error) if !matches!(error, Error::Unavailable(_) | Error::StaleFence) => {
+                // Another attempt would end the same way; a person has to see why.
+                let failure = Failure::bug(format!("its outcome cannot be stored: {}", chain(&error)));
+                patiently(|| commit::failure(&self.engine, &claim, &failure)).await
+            }
+            committed => committed,
+        };
         self.leases.let_go(claim.fence);
         match committed {
             Ok(()) => {}
@@ -204,7 +224,15 @@ impl Worker {
         let limit = Duration::from_secs(60 * self.engine.config.step_minutes);
         // An agent that panics is a fault of ours; it must not take the worker's other steps with it.
         let work = AssertUnwindSafe(agent.run(&ctx)).catch_unwind();
-        match tokio::time::timeout(limit, work).await {
+        let told_to_stop = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(STOP_PATIENCE).await;
+        };
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(limit, work) => ended,
+            () = told_to_stop => return Err(Failure::cancelled()),
+        };
+        match ended {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => {
                 Err(Failure::bug(format!("the {role} panicked; its backtrace is in the worker's log")))
@@ -218,7 +246,8 @@ impl Worker {
     async fn context(&self, claim: &Claim, cancel: CancellationToken) -> Result<StepContext, Error> {
         let db = &self.engine.db;
         let run = runs::get(db, claim.run_id).await?;
-        let task = tasks::get(db, run.task_id).await?.task;
+        let mut task = tasks::get(db, run.task_id).await?.task;
+        task.wish.limits = run.allowance();
         let outputs = steps::of_run(db, run.id).await?;
         let messages = messages::of_run(db, run.id).await?;
         Ok(StepContext {

@@ -84,7 +84,7 @@ impl Client {
     /// taken up where it ended.
     pub fn events(&self, run: RunId, after: u64) -> impl Stream<Item = Result<Event>> + '_ {
         futures::stream::unfold(
-            Follow { seq: after, lost: 0, open: None, ended: false },
+            Follow { seq: after, lost: 0, open: None, last: false, ended: false },
             move |mut follow| async move {
                 let next = self.next_event(run, &mut follow).await.transpose()?;
                 follow.ended |= next.is_err();
@@ -106,18 +106,20 @@ impl Client {
                 }
                 continue;
             };
-            match tokio::time::timeout(SILENCE, open.next()).await {
-                Ok(Some(Ok(message))) => {
+            match open.next().await {
+                Some(Ok(message)) => {
                     let event: Event = serde_json::from_str(&message)
                         .context("an event cannot be read; is the server of another version?")?;
                     if event.seq <= follow.seq {
                         continue;
                     }
-                    (follow.seq, follow.lost) = (event.seq, 0);
-                    follow.ended = is_last(event.kind);
+                    (follow.seq, follow.lost, follow.last) = (event.seq, 0, is_last(event.kind));
                     return Ok(Some(event));
                 }
-                Ok(Some(Err(_)) | None) | Err(_) => {
+                // The server ends the stream after the run's last event. Where a failed run was tried again, more
+                // events followed.
+                None if follow.last => follow.ended = true,
+                Some(Err(_)) | None => {
                     follow.open = None;
                     follow.lost += 1;
                     if follow.lost > RECONNECTS {
@@ -138,8 +140,13 @@ impl Client {
             let text = problem(status, &body);
             return Err(if status.is_client_error() { Refused(text).into() } else { anyhow::anyhow!(text) });
         }
-        let messages = response.bytes_stream().eventsource();
-        Ok(Box::pin(messages.map(|message| message.map(|it| it.data).map_err(anyhow::Error::from))))
+        // The limit is on bytes: the server's heartbeat is a comment, which is no event.
+        let bytes = tokio_stream::StreamExt::timeout(response.bytes_stream(), SILENCE)
+            .map(|chunk| chunk.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from));
+        let messages = bytes.eventsource();
+        Ok(Box::pin(
+            messages.map(|message| message.map(|it| it.data).map_err(|error| anyhow::anyhow!("{error}"))),
+        ))
     }
 }
 
@@ -149,6 +156,8 @@ struct Follow {
     seq: u64,
     lost: u32,
     open: Option<Lines>,
+    /// The newest event is one after which nothing follows by itself.
+    last: bool,
     ended: bool,
 }
 

@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+/// Settings that are lists; in the environment their items stand between commas.
+const LISTS: [&str; 6] = [
+    "api.allowed_hosts",
+    "forge.allowed_roots",
+    "forge.allowed_hosts",
+    "guardrails.allow",
+    "guardrails.deny",
+    "sandbox.prepare.pass_env",
+];
+
 /// All settings. Each key is also `TORYO__SECTION__KEY` in the environment, which wins over the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -148,11 +158,7 @@ impl Config {
                 sources.add_source(usual.required(false))
             }
         };
-        let environment = config::Environment::with_prefix("TORYO")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true);
-        let written = sources.add_source(environment).build().context("the settings cannot be read")?;
+        let written = sources.add_source(environment(None)).build().context("the settings cannot be read")?;
         let mut config: Self = written.try_deserialize().context("the settings are wrong")?;
         // The usual names of the two servers (design §6).
         let usual = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty()).map(SecretString::from);
@@ -178,6 +184,17 @@ impl Config {
         let keys = self.models.providers.values().filter_map(|provider| provider.api_key.as_ref());
         urls.chain(keys).map(|secret| secret.expose_secret().to_owned()).collect()
     }
+}
+
+/// The environment as a source of settings; `variables` in place of the process' own for tests.
+fn environment(variables: Option<config::Map<String, String>>) -> config::Environment {
+    let environment = config::Environment::with_prefix("TORYO")
+        .prefix_separator("__")
+        .separator("__")
+        .try_parsing(true)
+        .list_separator(",")
+        .source(variables);
+    LISTS.iter().fold(environment, |environment, key| environment.with_list_parse_key(key))
 }
 
 /// `$XDG_DATA_HOME/toryo`, else `~/.local/share/toryo`, else `toryo-data` in the current folder.
@@ -210,6 +227,23 @@ mod tests {
     fn an_unknown_key_is_named() {
         let error = format!("{:#}", written("[server]\nport = 1").unwrap_err());
         assert!(error.contains("port"), "{error}");
+    }
+
+    #[test]
+    fn every_kind_of_value_can_stand_in_the_environment() {
+        let variables = [
+            ("TORYO__SERVER__LISTEN", "127.0.0.1:9000"),
+            ("TORYO__ENGINE__CAPACITY", "7"),
+            ("TORYO__FORGE__ALLOWED_HOSTS", "a.example,b.example"),
+            ("TORYO__MODELS__PROVIDERS__OPENAI__API_KEY", "sk-1"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let written = config::Config::builder().add_source(environment(Some(variables))).build().unwrap();
+        let config: Config = written.try_deserialize().unwrap();
+        assert_eq!(config.server.listen.port(), 9000);
+        assert_eq!(config.engine.capacity, 7);
+        assert_eq!(config.forge.allowed_hosts, ["a.example", "b.example"]);
+        assert_eq!(config.secrets(), ["sk-1"]);
     }
 
     #[test]

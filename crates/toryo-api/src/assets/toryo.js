@@ -214,6 +214,7 @@ function keepListFresh() {
 // ---- the page of a run ----
 
 const FINAL = new Set(["run.succeeded", "run.failed", "run.cancelled"]);
+const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const SMALL = new Set(["step.progress", "step.log", "model.call", "step.ready", "step.started"]);
 
 class RunPage {
@@ -270,6 +271,7 @@ class RunPage {
     this.seq = seq;
     if (FINAL.has(event.type)) {
       this.source.close();
+      this.ended = true;
       this.connection(true);
     }
     this.refresh(SMALL.has(event.type) ? "live" : "all");
@@ -300,6 +302,11 @@ class RunPage {
     for (const part of $$("[data-part]", parse(await response.text()))) this.put(part);
     const head = $(".run-head", this.root);
     if (head) announce(head.dataset.statusWords);
+    // A failed run that somebody tried again goes on after its "last" event.
+    if (head && this.ended && !ENDED.has(head.dataset.status)) {
+      this.ended = false;
+      this.connect();
+    }
     tick();
   }
 

@@ -206,7 +206,10 @@ fn gates_wait_for_approval_and_a_rejection_asks_for_another_round() {
     assert_eq!(play(&mut graph, &rules, &subtasks, &[], |_| 0).0, Turn::AskApproval(Gate::PullRequest));
     rules.control.merge_rounds = 2;
     let (turn, order) = play(&mut graph, &rules, &subtasks, &[], |_| 0);
-    assert_eq!((turn, order), (Turn::AskApproval(Gate::PullRequest), names(&["code:merged", "merge#2"])));
+    assert_eq!(
+        (turn, order),
+        (Turn::AskApproval(Gate::PullRequest), names(&["code:merged", "merge#2", "critic:merged#2"]))
+    );
     rules.control.approved_merge = Some(2);
     assert_eq!(play(&mut graph, &rules, &subtasks, &[], |_| 0).0, Turn::Succeed);
 }
@@ -231,7 +234,21 @@ fn a_join_that_fails_is_repaired_on_the_joined_tree() {
     let (turn, order) = play(&mut graph, &rules(), &subtasks, &names(&["merge"]), |_| 0);
     assert_eq!(turn, Turn::Succeed);
     let end: Vec<&str> = order.iter().skip_while(|key| *key != "merge").map(String::as_str).collect();
-    assert_eq!(end, ["merge", "code:merged", "merge#2", "integrate"]);
+    assert_eq!(end, ["merge", "code:merged", "merge#2", "critic:merged#2", "integrate"]);
+}
+
+#[test]
+fn a_mended_join_is_reviewed_and_mended_again() {
+    let subtasks = [subtask("a", &[])];
+    let bad = names(&["merge", "critic:merged#2"]);
+    let mut graph = Graph::default();
+    let (turn, order) = play(&mut graph, &rules(), &subtasks, &bad, |_| 0);
+    assert_eq!(turn, Turn::Succeed);
+    let end: Vec<&str> = order.iter().skip_while(|key| *key != "merge").map(String::as_str).collect();
+    let wanted =
+        ["merge", "code:merged", "merge#2", "critic:merged#2", "code:merged#2", "merge#3", "critic:merged#3"];
+    assert_eq!(end[..7], wanted);
+    assert_eq!(end[7..], ["integrate"]);
 }
 
 proptest! {

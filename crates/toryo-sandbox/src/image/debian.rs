@@ -162,12 +162,15 @@ fn start(command: &mut Command) -> std::io::Result<Child> {
     command.process_group(0).kill_on_drop(true).spawn()
 }
 
+/// How long a script that was asked to end may take to unmount.
+const UNMOUNT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Ends a script with everything it started. It is asked first, because it unmounts what it mounted in its root.
 async fn terminate(child: &mut Child) {
     let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
     // A group that is gone already is what is wanted.
     let _ = killpg(group, Signal::SIGTERM);
-    if tokio::time::timeout(Duration::from_millis(500), child.wait()).await.is_err() {
+    if tokio::time::timeout(UNMOUNT_PATIENCE, child.wait()).await.is_err() {
         let _ = killpg(group, Signal::SIGKILL);
         let _ = child.wait().await;
     }

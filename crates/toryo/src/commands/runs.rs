@@ -1,7 +1,7 @@
 //! `toryo runs`, `toryo logs`, `toryo cancel`: what a server knows, on a terminal.
 
 use crate::cli::{Cancel, Logs, Runs};
-use crate::client::{Client, is_last};
+use crate::client::Client;
 use crate::output;
 use anyhow::Result;
 use futures::{StreamExt, pin_mut};
@@ -63,8 +63,8 @@ pub async fn logs(arguments: &Logs) -> Result<ExitCode> {
             show(event)?;
         }
         match events.last() {
-            Some(last) if !is_last(last.kind) => after = last.seq,
-            Some(_) | None => return Ok(ExitCode::SUCCESS),
+            Some(last) => after = last.seq,
+            None => return Ok(ExitCode::SUCCESS),
         }
     }
 }

@@ -36,7 +36,10 @@ pub async fn run(mut config: Config, arguments: &Up) -> Result<ExitCode> {
     let listener = service::listen(&config).await?;
     config.server.listen = listener.local_addr()?;
     wiring::data_dir(&config)?;
-    let servers = own_servers(&mut config).await?;
+    let servers = tokio::select! {
+        servers = own_servers(&mut config) => servers?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     let outcome = serve(&mut config, arguments, listener, stop).await;
     if let Some(servers) = servers {
         servers.stop().await.context("the private servers did not stop cleanly")?;

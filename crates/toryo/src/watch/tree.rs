@@ -119,7 +119,7 @@ impl Tree {
     fn take_step(&mut self, key: &StepKey, event: &Event) {
         if event.kind == EventType::ModelCall {
             if !event.data["journalled"].as_bool().unwrap_or(false) {
-                self.cost += event.data["cost"].as_f64().and_then(Usd::from_dollars).unwrap_or_default();
+                self.cost += event.data["cost_usd"].as_f64().and_then(Usd::from_dollars).unwrap_or_default();
             }
             self.recorded |= event.data["recorded"].as_bool().unwrap_or(false);
             return;
@@ -225,9 +225,9 @@ mod tests {
             event(
                 EventType::ModelCall,
                 Some("spec"),
-                json!({"cost": 0.25, "journalled": false, "recorded": true}),
+                json!({"cost_usd": 0.25, "journalled": false, "recorded": true}),
             ),
-            event(EventType::ModelCall, Some("spec"), json!({"cost": 0.25, "journalled": true})),
+            event(EventType::ModelCall, Some("spec"), json!({"cost_usd": 0.25, "journalled": true})),
             event(EventType::StepSucceeded, Some("spec"), json!({"title": "Count the last day"})),
             event(EventType::StepReady, Some("test:a"), json!({})),
             event(
