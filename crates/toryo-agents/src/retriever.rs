@@ -52,10 +52,10 @@ impl Agent for Retriever {
         let files: Vec<RepoPath> = packed.files.iter().map(|file| file.path.clone()).collect();
         let tokens = packed.tokens_estimated;
         ctx.progress(format!("{} files, about {tokens} tokens", files.len())).await?;
+        // The pack is an artifact that people read, and not a prompt only.
+        let pack = tools.mask(&packed.render());
         Ok(Output::Retrieve(RetrieveOutput {
-            pack: ctx
-                .keep("context_pack", "context.md", "text/markdown; charset=utf-8", packed.render())
-                .await?,
+            pack: ctx.keep("context_pack", "context.md", "text/markdown; charset=utf-8", pack).await?,
             related_tests: related_tests(&index, &files),
             files,
             omitted: packed.omitted.iter().take(MOST_OMITTED).map(omitted).collect(),
