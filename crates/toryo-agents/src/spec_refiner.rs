@@ -32,7 +32,8 @@ impl Agent for SpecRefiner {
         let start = start(ctx, tools).await?;
         refuse_foreign_recording(tools, start.tree.commit())?;
         let wish = &ctx.task.wish;
-        let answered = !ctx.messages.is_empty();
+        // A message that came before any question answers none.
+        let answered = ctx.step_key.round > 1;
         let variables = Variables::new()
             .with("goal", wish.goal.as_str())
             .with("criteria", wish.acceptance_criteria.clone())
@@ -44,14 +45,21 @@ impl Agent for SpecRefiner {
             .with_some("guidance", texts::guidance(&start.tree).await?);
         let mut conversation = Conversation::begin(ctx, tools, "spec", variables)?;
         let mut spec: RefinedSpec = conversation.ask().await?;
-        if spec.acceptance_criteria.is_empty() && !spec.questions.iter().any(is_blocking) {
-            conversation.object(
-                "The specification has no acceptance criterion. Name at least one that can be checked, or ask a blocking question.",
-            );
+        unblock_answered(&mut spec, answered);
+        if is_empty(&spec) {
+            conversation.object(if answered {
+                "The specification has no acceptance criterion. People have answered: name at least one criterion that can be checked."
+            } else {
+                "The specification has no acceptance criterion. Name at least one that can be checked, or ask a blocking question."
+            });
             spec = conversation.ask().await?;
+            unblock_answered(&mut spec, answered);
         }
-        if answered {
-            spec.questions.iter_mut().filter(|question| is_blocking(question)).for_each(unblock);
+        if is_empty(&spec) {
+            return Err(Failure::new(
+                FailureClass::InvalidOutput,
+                "the specification has no acceptance criterion, also after a second ask; say in the goal what has to hold in the end",
+            ));
         }
         Ok(Output::Spec(SpecOutput {
             base_commit: start.tree.commit().clone(),
@@ -79,6 +87,18 @@ fn refuse_foreign_recording(tools: &Tools, commit: &CommitId) -> Result<(), Fail
              (TORYO__MODELS__PROVIDERS__OPENAI__API_KEY), restart and retry the run",
         )),
         _ => Ok(()),
+    }
+}
+
+/// Nothing to check a change by, and no question that would lead to it.
+fn is_empty(spec: &RefinedSpec) -> bool {
+    let blank = spec.acceptance_criteria.iter().all(|criterion| criterion.trim().is_empty());
+    blank && !spec.questions.iter().any(is_blocking)
+}
+
+fn unblock_answered(spec: &mut RefinedSpec, answered: bool) {
+    if answered {
+        spec.questions.iter_mut().filter(|question| is_blocking(question)).for_each(unblock);
     }
 }
 

@@ -141,6 +141,20 @@ impl Stage {
         self.folder.path().join("repository")
     }
 
+    /// Puts a line at the top of a file and commits it, before the run starts.
+    pub fn commit_line(&self, path: &str, line: &str) {
+        let repository = git2::Repository::open(self.repository()).unwrap();
+        let file = self.repository().join(path);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{line}{text}")).unwrap();
+        let mut index = repository.index().unwrap();
+        index.add_path(std::path::Path::new(path)).unwrap();
+        let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+        let parent = repository.head().unwrap().peel_to_commit().unwrap();
+        let author = parent.author();
+        repository.commit(Some("HEAD"), &author, &author, "more", &tree, &[&parent]).unwrap();
+    }
+
     /// Executes a step; where it succeeds its output is on the blackboard.
     pub async fn run(&mut self, key: &str) -> Result<Output, Failure> {
         let key: StepKey = key.parse().unwrap();

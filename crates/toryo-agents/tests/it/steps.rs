@@ -59,6 +59,13 @@ async fn content(stage: &Stage, output: &CodeOutput, file: &str) -> String {
     }
 }
 
+/// The last prompt that a model saw.
+async fn last_prompt(stage: &Stage) -> String {
+    let calls = stage.events(EventType::ModelCall);
+    let prompt = calls.last().unwrap()["prompt"].as_str().unwrap().parse().unwrap();
+    stage.text(&prompt).await
+}
+
 #[tokio::test]
 async fn a_blocking_question_stops_once_and_never_after_an_answer() {
     let mut asks = recorded("spec", 1);
@@ -72,6 +79,57 @@ async fn a_blocking_question_stops_once_and_never_after_an_answer() {
     assert!(!second.is_blocked());
     assert_eq!((second.questions[0].weight, second.base_commit), (Weight::Major, first.base_commit));
     assert!(!second.questions[0].assumption.is_empty());
+}
+
+#[tokio::test]
+async fn what_people_write_before_a_question_answers_none() {
+    let mut asks = recorded("spec", 1);
+    asks["questions"] = json!([{ "text": "Which rule?", "weight": "blocking", "assumption": "" }]);
+    let mut stage = Stage::new(script(vec![("spec", asks)]), Arc::new(FakeSandbox::new()));
+    stage.say("Please hurry.");
+    let Output::Spec(spec) = stage.run("spec").await.unwrap() else { panic!("no spec") };
+    assert!(spec.is_blocked());
+    let prompt = last_prompt(&stage).await;
+    assert!(prompt.contains("Please hurry."), "{prompt}");
+}
+
+#[tokio::test]
+async fn a_specification_without_a_criterion_does_not_pass() {
+    let mut bare = recorded("spec", 1);
+    bare["acceptance_criteria"] = json!([]);
+    let mut asks = bare.clone();
+    asks["questions"] = json!([{ "text": "Which rule?", "weight": "blocking", "assumption": "" }]);
+    // In the first round a question may stand for criteria, in the second one none may.
+    let replies = vec![("spec", asks.clone()), ("spec#2", asks.clone()), ("spec#2", asks)];
+    let mut stage = Stage::new(script(replies), Arc::new(FakeSandbox::new()));
+    stage.run("spec").await.unwrap();
+    stage.say("Both days count.");
+    let failure = stage.run("spec#2").await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::InvalidOutput);
+    assert!(failure.text.contains("no acceptance criterion"), "{}", failure.text);
+
+    let replies = vec![("spec", bare.clone()), ("spec", bare)];
+    let mut stage = Stage::new(script(replies), Arc::new(FakeSandbox::new()));
+    assert_eq!(stage.run("spec").await.unwrap_err().class, FailureClass::InvalidOutput);
+}
+
+#[tokio::test]
+async fn the_pack_is_kept_without_secrets() {
+    let replies = vec![
+        ("spec", recorded("spec", 1)),
+        ("plan", recorded("plan", 1)),
+        ("retrieve:count-last-day", recorded("retrieve:count-last-day", 1)),
+    ];
+    let mut stage = Stage::new(script(replies), Arc::new(FakeSandbox::new()));
+    stage.commit_line("src/hirelog/spans.py", "PASSPHRASE = \"hunter2-of-the-operator\"\n");
+    for step in ["spec", "plan"] {
+        stage.run(step).await.unwrap();
+    }
+    let Output::Retrieve(output) = stage.run("retrieve:count-last-day").await.unwrap() else {
+        panic!("no pack")
+    };
+    let pack = stage.text(&output.pack).await;
+    assert!(pack.contains("[masked:") && !pack.contains("hunter2"), "{pack}");
 }
 
 #[tokio::test]
