@@ -1,6 +1,5 @@
 //! `toryo doctor`: whether everything needed is there, and what to do where it is not.
 
-use crate::commands::up::chain;
 use crate::config::Config;
 use crate::{output, wiring};
 use anyhow::Result;
@@ -58,7 +57,7 @@ async fn git() -> Finding {
 async fn engine(config: &Config) -> Finding {
     let sandbox = match DockerSandbox::new(config.sandbox.clone(), |name| std::env::var(name).ok()) {
         Ok(sandbox) => sandbox,
-        Err(error) => return Finding::Bad(chain(&error)),
+        Err(error) => return Finding::Bad(chain(error)),
     };
     match tokio::time::timeout(PATIENCE, sandbox.check()).await {
         Ok(Ok(check)) => match check.image {
@@ -70,9 +69,14 @@ async fn engine(config: &Config) -> Finding {
                 check.version, check.host, config.sandbox.image
             )),
         },
-        Ok(Err(error)) => Finding::Bad(format!("{}; install and start Docker", chain(&error))),
+        Ok(Err(error)) => Finding::Bad(format!("{}; install and start Docker", chain(error))),
         Err(_) => Finding::Bad("does not answer".to_owned()),
     }
+}
+
+/// An error and its causes on one line.
+fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 async fn database(config: &Config) -> Finding {
@@ -99,7 +103,7 @@ async fn queue(config: &Config) -> Finding {
     };
     match asked.await {
         Ok(()) => Finding::Good("answers, with JetStream".to_owned()),
-        Err(error) => Finding::Bad(chain(&error)),
+        Err(error) => Finding::Bad(chain(error)),
     }
 }
 

@@ -101,7 +101,7 @@ async fn prepare_sandbox(parts: &Parts, stop: &CancellationToken) {
     match parts.sandbox.build_base(&said(), stop).await {
         Ok(image) if !image.existed => output::note(&format!("the sandbox image {} is built", image.name)),
         Ok(_) => {}
-        Err(error) => output::error(&format!("no tests can run yet: {}", chain(&error))),
+        Err(error) => output::error(&format!("no tests can run yet: {:#}", anyhow::Error::from(error))),
     }
 }
 
@@ -111,17 +111,6 @@ pub fn said() -> Progress {
         Update::Stage(text) => output::note(&text),
         Update::Output(_) => {}
     })
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// Gives a newcomer something to see: once, as long as nothing else was ever run.
