@@ -10,6 +10,8 @@ use toryo_engine::Failure;
 
 /// Most candidates that a refusal names.
 const MOST_CANDIDATES: usize = 8;
+/// How a secret in a prompt begins: `[masked:KIND]` stands in its place.
+const MASK: &str = "[masked:";
 /// Longest patch in an event, in characters; the whole one is in the reply's artifact.
 const LONGEST_PATCH: usize = 2_000;
 
@@ -122,11 +124,31 @@ pub async fn stats(before: &Tree, after: &Tree) -> Result<Value, Failure> {
     Ok(Value::Array(files))
 }
 
+/// Edits whose patch holds the mark of a masked secret: written back, the mark would replace the secret in the file.
+fn masked(set: &EditSet) -> Vec<Refusal> {
+    let holds_mask = |edit: &ProposeEdit| {
+        // A patch is text or operations; the mark has no character that JSON escapes.
+        serde_json::to_string(&edit.patch).is_ok_and(|patch| patch.contains(MASK))
+    };
+    let masked = set.edits.iter().enumerate().filter(|(_, edit)| holds_mask(edit));
+    masked
+        .map(|(at, edit)| {
+            let reason = "the patch holds `[masked:…]`, which is not in the file: it stands for a secret that you are not shown. \
+                          Leave that line as it is and edit the lines around it by `line_range`, so that no patch holds the mark";
+            Refusal::new(at, &edit.file_path, reason)
+        })
+        .collect()
+}
+
 /// Applies an edit set to a tree: the new tree, or why none of it was applied.
 ///
 /// # Errors
 /// The tree cannot be read.
 pub async fn apply(tree: &Tree, set: EditSet) -> Result<Result<Tree, Vec<Refusal>>, Failure> {
+    let masked = masked(&set);
+    if !masked.is_empty() {
+        return Ok(Err(masked));
+    }
     let mut contents = BTreeMap::new();
     for path in set.edits.iter().filter_map(path_of) {
         if let Some(file) = tree.read(&path).await? {

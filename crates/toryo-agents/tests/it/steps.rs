@@ -222,6 +222,31 @@ async fn a_refused_edit_goes_back_with_candidates_and_the_corrected_one_is_appli
 }
 
 #[tokio::test]
+async fn the_mark_of_a_masked_secret_is_never_written_back() {
+    let step = "code:count-last-day";
+    let edit = |edit_type: &str, patch: Value| {
+        json!({ "summary": "s", "edits": [{ "file_path": "src/hirelog/spans.py", "edit_type": edit_type,
+            "locator": { "symbol": "parse_month" }, "patch": patch, "rationale_summary": "r" }] })
+    };
+    let body = "password = \"[masked:known]\"\nreturn text\n";
+    let replies = vec![
+        (
+            step,
+            edit("replace", json!(format!("def parse_month(text):\n    {}", body.replace('\n', "\n    ")))),
+        ),
+        (step, edit("ast_patch", json!([{ "op": "replace_body", "text": body }]))),
+        (step, recorded(step, 2)),
+    ];
+    let mut stage = planned(replies, &FakeSandbox::new()).await;
+    let output = code(stage.run(step).await.unwrap());
+    assert!(!content(&stage, &output, "src/hirelog/spans.py").await.contains("[masked:"));
+    let rejected = stage.events(EventType::EditRejected);
+    assert_eq!(rejected.len(), 2, "{rejected:?}");
+    let reason = rejected[1]["refusals"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("line_range"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_edit_set_is_applied_whole_or_not_at_all() {
     let mut half = recorded("code:count-last-day", 2);
     let bad = recorded("code:count-last-day", 1)["edits"][0].clone();
