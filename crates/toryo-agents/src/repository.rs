@@ -1,6 +1,6 @@
 //! What a repository says about itself in `.toryo.toml`: how to set it up and test it.
 
-use crate::tree::Tree;
+use crate::tree::{File, Tree};
 use serde::Deserialize;
 use toryo_domain::{FailureClass, RepoPath};
 use toryo_engine::Failure;
@@ -55,10 +55,20 @@ impl RepositorySettings {
     }
 }
 
-/// The files that say what has to be installed.
-pub fn requirement_files(files: &[WorkspaceFile]) -> Vec<WorkspaceFile> {
-    let wanted = |file: &&WorkspaceFile| toryo_sandbox::python::is_requirement_file(&file.path);
-    files.iter().filter(wanted).cloned().collect()
+/// The files that say what has to be installed, as they are in the commit the run started from: installing is the one
+/// thing that has network, and a change must not choose what is fetched and built there.
+///
+/// # Errors
+/// The object database cannot be read.
+pub async fn requirement_files(tree: &Tree) -> Result<Vec<WorkspaceFile>, Failure> {
+    let base = tree.base();
+    let mut files = Vec::new();
+    for path in base.paths().into_iter().filter(toryo_sandbox::python::is_requirement_file) {
+        if let Some(File { bytes: content, executable }) = base.read(&path).await? {
+            files.push(WorkspaceFile { path, content, executable });
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub async fn run(
     let files = tree.workspace_files().await?;
     let labels = Labels { run: ctx.run_id.to_string(), step: ctx.step_key.to_string() };
     let preparation = Preparation {
-        files: requirement_files(&files),
+        files: requirement_files(tree).await?,
         setup: settings.sandbox.setup.clone(),
         offline: false,
         labels: labels.clone(),

@@ -60,3 +60,19 @@ async fn a_report_that_lies_in_the_tree_is_not_believed() {
         files.iter().map(|file| file.path.as_str()).filter(|path| path.ends_with(".xml")).collect();
     assert_eq!(reports, ["out/junit.xml"], "other files stay");
 }
+
+#[tokio::test]
+async fn a_change_does_not_choose_what_is_installed() {
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = one_coded(vec![], &sandbox).await;
+    stage.run("test:one").await.unwrap();
+    for path in ["setup.py", "pyproject.toml", "requirements-evil.txt"] {
+        plant(&mut stage, path, "evil").await;
+    }
+    stage.run("test:one").await.unwrap();
+    let prepared = sandbox.preparations();
+    let (before, after) = (&prepared.first().unwrap().files, &prepared.last().unwrap().files);
+    assert_eq!(before, after);
+    assert!(before.iter().any(|file| file.path.as_str() == "pyproject.toml" && &*file.content != b"evil"));
+    assert!(sandbox.jobs().last().unwrap().files.iter().any(|file| &*file.content == b"evil"));
+}
