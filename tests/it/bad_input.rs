@@ -85,6 +85,11 @@ async fn the_same_idempotency_key_gives_the_same_run() {
     let (first, again) = tokio::join!(send(body.clone()), send(body.clone()));
     assert_eq!((first.0, again.0), (202, 202));
     assert_eq!(first.1["run_id"], again.1["run_id"]);
+    // Whatever became of the repository since, the answer is the same.
+    let repository = toryo.folder().join("sample");
+    std::fs::rename(&repository, toryo.folder().join("away")).unwrap();
+    assert_eq!(send(body.clone()).await.1["run_id"], first.1["run_id"]);
+    std::fs::rename(toryo.folder().join("away"), &repository).unwrap();
     let (status, problem) = send(json!({ "repo_url": body["repo_url"], "goal": "Something else" })).await;
     assert!(status == 409 || status == 422, "{status} {problem}");
     assert_eq!(toryo.get("/runs").await["items"].as_array().unwrap().len(), 1);

@@ -40,7 +40,9 @@ pub async fn submit(
     let mut tx = engine.db.begin().await?;
     let repo = repos::ensure(&mut tx, &wish.repo_url).await?;
     let Some(task_id) = tasks::insert(&mut tx, repo, wish, idempotency).await? else {
-        return earlier(&mut tx, idempotency).await;
+        let taken = || toryo_blackboard::Error::Conflict("the idempotency key is taken".into());
+        let wanted = idempotency.ok_or_else(taken)?;
+        return Ok(by_key(&mut tx, wanted).await?.ok_or_else(taken)?);
     };
     let run_id = runs::insert(&mut tx, task_id).await?;
     let mut run = runs::lock(&mut tx, run_id).await?;
@@ -54,13 +56,21 @@ pub async fn submit(
     Ok(Submitted { task_id, run_id, created: true })
 }
 
-async fn earlier(tx: &mut db::Connection, idempotency: Option<&Idempotency>) -> Result<Submitted, Error> {
-    let vanished = || toryo_blackboard::Error::Conflict("the idempotency key is taken".into());
-    let wanted = idempotency.ok_or_else(vanished)?;
-    let (task_id, run_id, digest) = tasks::by_key(tx, &wanted.key).await?.ok_or_else(vanished)?;
-    if digest == Some(wanted.digest) {
-        Ok(Submitted { task_id, run_id, created: false })
-    } else {
-        Err(Error::KeyReused)
+/// What an earlier request with this key stored: for a caller who repeats it, whatever became of the repository since.
+///
+/// # Errors
+/// The key was used for another request, or the blackboard does not answer.
+pub async fn earlier(engine: &Engine, idempotency: &Idempotency) -> Result<Option<Submitted>, Error> {
+    let mut tx = engine.db.begin().await?;
+    by_key(&mut tx, idempotency).await
+}
+
+async fn by_key(tx: &mut db::Connection, wanted: &Idempotency) -> Result<Option<Submitted>, Error> {
+    match tasks::by_key(tx, &wanted.key).await? {
+        None => Ok(None),
+        Some((task_id, run_id, digest)) if digest == Some(wanted.digest) => {
+            Ok(Some(Submitted { task_id, run_id, created: false }))
+        }
+        Some(_) => Err(Error::KeyReused),
     }
 }

@@ -34,9 +34,18 @@ pub async fn create(
     Body(body): Body<CreateTask>,
 ) -> Result<impl IntoResponse, Problem> {
     let task = body.check(&app.config)?;
-    app.ports.repositories.check(&task.repo_url, task.base_branch.as_deref()).await?;
     let idempotency = key.map(|key| idempotency(key, &task)).transpose()?;
-    let submitted = toryo_engine::submit(&app.engine, &task, idempotency.as_ref()).await?;
+    let earlier = match &idempotency {
+        Some(idempotency) => toryo_engine::submit::earlier(&app.engine, idempotency).await?,
+        None => None,
+    };
+    let submitted = match earlier {
+        Some(earlier) => earlier,
+        None => {
+            app.ports.repositories.check(&task.repo_url, task.base_branch.as_deref()).await?;
+            toryo_engine::submit(&app.engine, &task, idempotency.as_ref()).await?
+        }
+    };
     let links = RunLinks::of(submitted.run_id);
     let location = [(header::LOCATION, links.run.clone())];
     let accepted = Accepted { task_id: submitted.task_id, run_id: submitted.run_id, links };
