@@ -51,6 +51,8 @@ pub struct SuiteRun {
     pub duration: Duration,
     /// Line coverage, 0 to 1.
     pub coverage: Option<f64>,
+    /// Ids that count as failing though no case of the report does: tests that are lost, a command that ran none.
+    pub lost: Vec<String>,
 }
 
 impl SuiteRun {
@@ -141,11 +143,12 @@ pub async fn publish(
     let json = serde_json::to_vec(&masked).map_err(|error| Failure::bug(error.to_string()))?;
     let report = ctx.keep("report", format!("{name}.json"), "application/json", json).await?;
     let count = |outcome| u32::try_from(run.report.count(outcome)).unwrap_or(u32::MAX);
+    let failing = run.failing().into_iter().chain(run.lost.iter().cloned()).collect::<BTreeSet<String>>();
     let summary = TestSummary {
         passed: count(TestOutcome::Passed),
         failed: count(TestOutcome::Failed).saturating_add(count(TestOutcome::Error)),
         skipped: count(TestOutcome::Skipped),
-        failing: run.failing().into_iter().take(MOST_FAILING).collect(),
+        failing: failing.into_iter().take(MOST_FAILING).collect(),
         coverage: run.coverage,
         duration_ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
         report: Some(report),
@@ -230,6 +233,7 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
             text,
             duration: Duration::ZERO,
             coverage: None,
+            lost: Vec::new(),
         };
     };
     let parsed = job.file(junit.as_str()).map(|bytes| toryo_sandbox::report::junit::parse(bytes));
@@ -264,6 +268,7 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
             .file(COVERAGE)
             .and_then(|bytes| toryo_sandbox::report::cobertura::parse(bytes).ok())
             .map(|coverage| coverage.line_rate()),
+        lost: Vec::new(),
     }
 }
 

@@ -34,6 +34,15 @@ pub(super) fn is(case: &TestCase, id: &str) -> bool {
     full == id || full.strip_prefix(id).is_some_and(|rest| rest.starts_with('['))
 }
 
+/// Whether a case is a test of this file, by what the report names or by the module its class begins with.
+pub(super) fn is_in(case: &TestCase, file: &RepoPath) -> bool {
+    if let Some(named) = &case.file {
+        return named == file.as_str();
+    }
+    let module = file.as_str().strip_suffix(".py").unwrap_or(file.as_str()).replace('/', ".");
+    case.class_name.strip_prefix(&module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// Whether a test passes: it is there, and none of its cases does anything else.
 pub(super) fn passes(report: &TestReport, id: &str) -> bool {
     let mut cases = report.cases.iter().filter(|case| is(case, id)).peekable();

@@ -1,14 +1,14 @@
 //! The step `merge`: all subtasks in one tree, all tests on it, and the proof that the new ones failed before.
 
 use super::ids;
-use super::test::{Measured, is_test};
+use super::test::{Measured, is_test, rewritten};
 use crate::states;
 use crate::suite::{self, Selection};
 use crate::texts;
 use crate::tools::Tools;
 use crate::tree::Tree;
 use std::collections::BTreeSet;
-use toryo_domain::output::{Conflict, MergeOutput};
+use toryo_domain::output::{Conflict, MergeOutput, ReproduceOutput};
 use toryo_domain::plan::MERGED;
 use toryo_domain::{RepoPath, Subtask, TestReport};
 use toryo_engine::{Failure, StepContext};
@@ -32,6 +32,7 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<MergeOutput,
     let measured = Measured {
         ran,
         must_pass: must_pass.clone(),
+        rewritten: rewritten(proofs(ctx)?),
         without: &base,
         subtask: &subtask,
         diff: text,
@@ -57,10 +58,14 @@ async fn joined(ctx: &StepContext, base: &Tree) -> Result<(Tree, Vec<Conflict>),
 }
 
 fn must_pass(ctx: &StepContext) -> Result<Vec<String>, Failure> {
-    let subtasks = &states::plan(ctx)?.subtasks;
-    let outputs = subtasks.iter().filter_map(|subtask| ctx.outputs.reproduce(&subtask.id));
-    let all: BTreeSet<String> = outputs.flat_map(|output| output.must_pass.iter().cloned()).collect();
+    let all: BTreeSet<String> = proofs(ctx)?.flat_map(|output| output.must_pass.iter().cloned()).collect();
     Ok(all.into_iter().collect())
+}
+
+/// What `reproduce` left for each subtask that has it.
+fn proofs(ctx: &StepContext) -> Result<impl Iterator<Item = &ReproduceOutput>, Failure> {
+    let subtasks = &states::plan(ctx)?.subtasks;
+    Ok(subtasks.iter().filter_map(|subtask| ctx.outputs.reproduce(&subtask.id)))
 }
 
 /// The whole goal as one piece of work, for the analysis of a failure.

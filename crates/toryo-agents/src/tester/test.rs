@@ -1,6 +1,6 @@
 //! The step `test`: all tests on the edited tree, and what a failure means.
 
-use super::judge::Judgement;
+use super::judge::{Judgement, Measure};
 use crate::ask::Conversation;
 use crate::prompt::Variables;
 use crate::states;
@@ -8,10 +8,12 @@ use crate::suite::{self, Selection, SuiteRun};
 use crate::texts;
 use crate::tools::Tools;
 use crate::tree::Tree;
-use std::collections::BTreeSet;
-use toryo_domain::output::{FailureAnalysis, TestOutput, TestSummary};
+use toryo_domain::output::{FailureAnalysis, ReproduceOutput, TestOutput, TestSummary};
 use toryo_domain::{FailureClass, RepoPath, Subtask, TestReport};
 use toryo_engine::{Failure, StepContext};
+
+/// Most lost tests that a digest names.
+const MOST_LOST: usize = 20;
 
 pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<TestOutput, Failure> {
     let subtask = texts::subtask_of(ctx)?;
@@ -23,14 +25,24 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<TestOutput, 
         ctx.outputs.reproduce(&subtask.id).map(|output| output.must_pass.clone()).unwrap_or_default();
     let ran = suite::run(ctx, tools, &tree, &Selection::All, false).await?;
     let diff = tree.diff_from(&before, |_| true).await?;
-    let measured = Measured { ran, must_pass, without: &start, subtask: &subtask, diff, name: "tests" };
+    let rewritten = rewritten(ctx.outputs.reproduce(&subtask.id));
+    let name = "tests";
+    let measured = Measured { ran, must_pass, rewritten, without: &start, subtask: &subtask, diff, name };
     measured.conclude(ctx, tools).await
+}
+
+/// The test files that these proofs touched.
+pub(super) fn rewritten<'a>(proofs: impl IntoIterator<Item = &'a ReproduceOutput>) -> Vec<RepoPath> {
+    let paths = proofs.into_iter().flat_map(|proof| proof.changes.files.keys());
+    paths.filter(|path| is_test(path)).cloned().collect()
 }
 
 /// A test run with what it takes to judge it.
 pub(super) struct Measured<'a> {
     pub(super) ran: SuiteRun,
     pub(super) must_pass: Vec<String>,
+    /// Test files that `reproduce` wrote.
+    pub(super) rewritten: Vec<RepoPath>,
     /// The tree in which a failure is an old one.
     pub(super) without: &'a Tree,
     pub(super) subtask: &'a Subtask,
@@ -41,15 +53,22 @@ pub(super) struct Measured<'a> {
 
 impl Measured<'_> {
     /// Judges the run, tells everybody, and asks for an analysis where it is not good.
-    pub(super) async fn conclude(self, ctx: &StepContext, tools: &Tools) -> Result<TestOutput, Failure> {
-        let known = known_failures(ctx, tools, &self.ran, &self.must_pass, self.without).await?;
-        let judgement = Judgement::of(&self.ran.report, &known, &self.must_pass);
+    pub(super) async fn conclude(mut self, ctx: &StepContext, tools: &Tools) -> Result<TestOutput, Failure> {
+        let baseline = suite::baseline(ctx, tools, self.without).await?;
+        let measure = Measure {
+            baseline: &baseline,
+            must_pass: &self.must_pass,
+            planned: &self.subtask.target_files,
+            rewritten: &self.rewritten,
+        };
+        let judgement = Judgement::of(&self.ran.report, &measure);
+        self.ran.lost = judgement.new_failures.iter().chain(&judgement.lost).cloned().collect();
         let summary = suite::publish(ctx, tools, &self.ran, self.name).await?;
         if judgement.known.iter().any(|id| id == suite::COMMAND_ID) {
             return Err(unprovable(&self.ran));
         }
         if judgement.is_good() {
-            let digest = good_news(&summary, &self.must_pass, &judgement);
+            let digest = tools.mask(&good_news(&summary, &self.must_pass, &judgement));
             return Ok(TestOutput { passed: true, summary, analysis: None, digest });
         }
         let digest = tools.mask(&bad_news(&self.ran, &judgement));
@@ -73,21 +92,6 @@ impl Measured<'_> {
     }
 }
 
-/// The tests that fail without the change. They are looked up only where something fails that nobody promised to mend.
-async fn known_failures(
-    ctx: &StepContext,
-    tools: &Tools,
-    ran: &SuiteRun,
-    must_pass: &[String],
-    without: &Tree,
-) -> Result<BTreeSet<String>, Failure> {
-    let promised = |id: &String| must_pass.contains(id);
-    if ran.failing().iter().all(promised) {
-        return Ok(BTreeSet::new());
-    }
-    Ok(suite::failing(&*suite::baseline(ctx, tools, without).await?))
-}
-
 /// Where the tests do not run to their end even without the change, nothing can be proved and no repair helps.
 fn unprovable(ran: &SuiteRun) -> Failure {
     let text = format!(
@@ -100,6 +104,11 @@ fn unprovable(ran: &SuiteRun) -> Failure {
 
 fn good_news(summary: &TestSummary, must_pass: &[String], judgement: &Judgement) -> String {
     let mut text = texts::summary(summary);
+    if judgement.nothing_passes {
+        text.push_str(
+            "\nNO TEST PASSES, neither with the change nor without it: no test speaks for this change.",
+        );
+    }
     for id in must_pass {
         text.push_str(&format!("\n{id}: passes now"));
     }
@@ -118,7 +127,22 @@ fn bad_news(ran: &SuiteRun, judgement: &Judgement) -> String {
     for id in judgement.unproved.iter().filter(|id| !failing.contains(*id)) {
         text.push_str(&format!("{id}: has to pass, and was not run or did not pass\n"));
     }
+    if judgement.new_failures.iter().any(|id| id == suite::COMMAND_ID) && !failing.contains(suite::COMMAND_ID)
+    {
+        text.push_str(
+            "No test passed: the test command ran none, or skipped all. Without the change tests passed.\n",
+        );
+    }
     text.push_str(&toryo_sandbox::report::failure_digest(Some(&news), &ran.text));
+    if !judgement.lost.is_empty() {
+        text.push_str("\nThese tests passed without the change and are missing or skipped now:\n");
+    }
+    for id in judgement.lost.iter().take(MOST_LOST) {
+        text.push_str(&format!("- {id}\n"));
+    }
+    if let Some(more) = judgement.lost.len().checked_sub(MOST_LOST).filter(|more| *more > 0) {
+        text.push_str(&format!("- and {more} more\n"));
+    }
     text
 }
 

@@ -1,11 +1,13 @@
 //! What the Tester believes and what not, with a sandbox that runs nothing.
 
-use crate::harness::Stage;
-use crate::steps::{SIGN, passing, planned_as, sign_edit, two_on_money};
-use serde_json::Value;
+use crate::harness::{Stage, junit, recorded};
+use crate::steps::{SIGN, passing, planned_as, sign_edit, test, two_on_money};
+use serde_json::{Value, json};
 use toryo_blackboard::BlobStore;
+use toryo_domain::TestOutcome::{Passed, Skipped};
 use toryo_domain::output::MergeOutput;
-use toryo_domain::{FileState, Output};
+use toryo_domain::{EventType, FileState, Output};
+use toryo_sandbox::Exit;
 use toryo_sandbox::fake::FakeSandbox;
 
 const MINUS: &str = "    sign = \"−\" if cents < 0 else \"\"\n";
@@ -75,4 +77,73 @@ async fn a_change_does_not_choose_what_is_installed() {
     assert_eq!(before, after);
     assert!(before.iter().any(|file| file.path.as_str() == "pyproject.toml" && &*file.content != b"evil"));
     assert!(sandbox.jobs().last().unwrap().files.iter().any(|file| &*file.content == b"evil"));
+}
+
+fn analysis() -> Value {
+    recorded("test:block-return-day", 1)
+}
+
+#[tokio::test]
+async fn a_run_without_tests_is_bad_where_tests_passed_before() {
+    let sandbox = FakeSandbox::new();
+    let mut stage = one_coded(vec![("test:one", analysis())], &sandbox).await;
+    let mut none = junit(&[]);
+    none.outputs[0].exit = Exit::Code(5);
+    sandbox.reply(none);
+    sandbox.reply(passing());
+    let output = test(stage.run("test:one").await.unwrap());
+    assert!(!output.passed);
+    assert_eq!(output.summary.failing, ["tests.test_money::test_x", "toryo::test-command"]);
+    assert!(output.digest.starts_with("No test passed"), "{}", output.digest);
+    assert_eq!(stage.events(EventType::TestReport)[0]["failing"], json!(output.summary.failing));
+}
+
+#[tokio::test]
+async fn where_there_are_no_tests_at_all_it_is_said() {
+    let sandbox = FakeSandbox::answering(|_| {
+        let mut none = junit(&[]);
+        none.outputs[0].exit = Exit::Code(5);
+        Ok(none)
+    });
+    let mut stage = one_coded(vec![], &sandbox).await;
+    let output = test(stage.run("test:one").await.unwrap());
+    assert!(output.passed);
+    assert!(output.digest.contains("NO TEST PASSES"), "{}", output.digest);
+    let output = merge(stage.run("merge").await.unwrap()).test.unwrap();
+    assert!(output.digest.contains("NO TEST PASSES"), "{}", output.digest);
+}
+
+#[tokio::test]
+async fn where_a_command_names_no_tests_it_is_said() {
+    let sandbox = FakeSandbox::answering(|_| {
+        let mut silent = junit(&[]);
+        silent.collected.clear();
+        Ok(silent)
+    });
+    let mut stage = one_coded(vec![], &sandbox).await;
+    let output = test(stage.run("test:one").await.unwrap());
+    assert!(output.passed && output.digest.contains("NO TEST IS REPORTED"), "{}", output.digest);
+}
+
+#[tokio::test]
+async fn a_test_that_is_skipped_or_gone_is_a_new_failure() {
+    let sandbox = FakeSandbox::new();
+    let mut stage = one_coded(vec![("test:one", analysis()), ("merge", analysis())], &sandbox).await;
+    let ids = ["tests.test_money::test_x", "tests.test_money::test_y", "tests.test_money::test_z"];
+    let now = || junit(&[(ids[0], Passed, ""), (ids[1], Skipped, "")]);
+    sandbox.reply(now());
+    sandbox.reply(junit(&[(ids[0], Passed, ""), (ids[1], Passed, ""), (ids[2], Passed, "")]));
+    let output = test(stage.run("test:one").await.unwrap());
+    assert!(!output.passed);
+    assert_eq!(output.summary.failing, ids[1..]);
+    assert!(
+        output.digest.contains("missing or skipped now:\n- tests.test_money::test_y"),
+        "{}",
+        output.digest
+    );
+    // The join is measured against the same tree; its report is still known.
+    sandbox.reply(now());
+    let output = merge(stage.run("merge").await.unwrap());
+    assert!(!output.is_sound());
+    assert_eq!(sandbox.unused(), 0);
 }
