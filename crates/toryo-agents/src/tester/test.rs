@@ -105,9 +105,12 @@ fn unprovable(ran: &SuiteRun) -> Failure {
 fn good_news(summary: &TestSummary, must_pass: &[String], judgement: &Judgement) -> String {
     let mut text = texts::summary(summary);
     if judgement.nothing_passes {
-        text.push_str(
-            "\nNO TEST PASSES, neither with the change nor without it: no test speaks for this change.",
-        );
+        text.push_str(if summary.passed == 0 {
+            "\nNO TEST PASSES, neither with the change nor without it: no test speaks for this change."
+        } else {
+            "\nNO TEST IS REPORTED, neither with the change nor without it: the test command ended well, and \
+             that is all that is known."
+        });
     }
     for id in must_pass {
         text.push_str(&format!("\n{id}: passes now"));
