@@ -2,6 +2,7 @@
 
 use super::ids;
 use super::test::{Measured, is_test, rewritten};
+use crate::guard;
 use crate::states;
 use crate::suite::{self, Selection};
 use crate::texts;
@@ -10,7 +11,7 @@ use crate::tree::Tree;
 use std::collections::BTreeSet;
 use toryo_domain::output::{Conflict, MergeOutput, ReproduceOutput};
 use toryo_domain::plan::MERGED;
-use toryo_domain::{RepoPath, Subtask, TestReport};
+use toryo_domain::{FailureClass, RepoPath, Subtask, TestReport};
 use toryo_engine::{Failure, StepContext};
 
 pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<MergeOutput, Failure> {
@@ -23,6 +24,12 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<MergeOutput,
         let paths: Vec<&str> = conflicts.iter().map(|conflict| conflict.path.as_str()).collect();
         ctx.progress(format!("subtasks disagree on {}", paths.join(", "))).await?;
         return Ok(MergeOutput { changes, conflicts, test: None, reproduced: vec![], diff });
+    }
+    // Each subtask kept to the guardrails; together they may not.
+    let verdict = guard::decide(ctx, tools, &base, &tree).await?;
+    if !verdict.refused.is_empty() {
+        let text = format!("the guardrails refuse the joined change: {}", verdict.refused.join("; "));
+        return Err(Failure::new(FailureClass::Policy, text));
     }
     ctx.progress("running all tests on the joined change").await?;
     let ran = suite::run(ctx, tools, &tree, &Selection::All, true).await?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use toryo_blackboard::BlobStore;
 use toryo_domain::TestOutcome::{Passed, Skipped};
 use toryo_domain::output::MergeOutput;
-use toryo_domain::{EventType, FileState, Output};
+use toryo_domain::{EventType, FailureClass, FileState, Output};
 use toryo_sandbox::Exit;
 use toryo_sandbox::fake::FakeSandbox;
 
@@ -146,4 +146,29 @@ async fn a_test_that_is_skipped_or_gone_is_a_new_failure() {
     let output = merge(stage.run("merge").await.unwrap());
     assert!(!output.is_sound());
     assert_eq!(sandbox.unused(), 0);
+}
+
+#[tokio::test]
+async fn the_joined_change_has_to_keep_to_the_guardrails_as_well() {
+    let add = |file: &str| {
+        let lines: String = (0..600).map(|number| format!("N{number} = {number}\n")).collect();
+        json!({ "summary": "add", "edits": [{ "file_path": file, "edit_type": "insert",
+            "locator": { "whole_file": true }, "patch": lines, "rationale_summary": "r" }] })
+    };
+    let replies = vec![
+        ("code:one", add("src/hirelog/one.py")),
+        ("retrieve:two", recorded("retrieve:count-last-day", 1)),
+        ("code:two", add("src/hirelog/two.py")),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&[]), replies, &sandbox).await;
+    for step in ["code:one", "retrieve:two", "code:two"] {
+        stage.run(step).await.unwrap();
+    }
+    let failure = stage.run("merge").await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Policy);
+    assert!(failure.text.contains("changed lines"), "{}", failure.text);
+    assert_eq!(stage.events(EventType::PolicyDecision).last().unwrap()["decision"], "refuse");
+    assert!(stage.recorder.artifacts().iter().any(|artifact| artifact.name == "run.diff"));
+    assert_eq!(sandbox.jobs().len(), 0, "nothing is run");
 }
