@@ -1,7 +1,8 @@
 //! The Coder: proposes small edits and corrects those that were refused.
 //!
-//! May edit source files of the repository within the guardrails. May not replace whole files, run commands, or edit the
-//! tests that prove the subtask, unless the analysis of a failure blames them.
+//! May edit source files of the repository within the guardrails. May not replace whole files, run commands, edit the
+//! tests that prove the subtask, unless the analysis of a failure blames them, remove tests, or touch what decides how
+//! tests run, unless the subtask names it.
 //!
 //! In: the subtask, its context pack, the tree as it is, and in later rounds the failure or the review. Out:
 //! [`CodeOutput`]. An edit set is applied whole or not at all; nothing that was refused is in the tree.
@@ -94,12 +95,7 @@ impl<'a> Situation<'a> {
         let test_is_wrong = failed
             .and_then(|test| test.analysis.as_ref())
             .is_some_and(|analysis| analysis.at_fault == Fault::Test);
-        let protected = match reproduce {
-            Some(output) if !test_is_wrong => {
-                output.changes.files.keys().filter(|path| texts::is_test_path(path)).cloned().collect()
-            }
-            _ => BTreeSet::new(),
-        };
+        let protected = if test_is_wrong { BTreeSet::new() } else { proofs(ctx, id)? };
         Ok(Self { subtask, base, before, tree, reproduce, failed, findings, protected })
     }
 
@@ -144,13 +140,54 @@ impl<'a> Situation<'a> {
     fn out_of_bounds(&self, set: &EditSet) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for (at, edit) in set.edits.iter().enumerate() {
-            if edits::path_of(edit).is_some_and(|path| self.protected.contains(&path)) {
+            let Some(path) = edits::path_of(edit) else { continue };
+            if self.protected.contains(&path) {
                 let reason = "this test proves the subtask and is not yours to change; mend the code instead";
+                refusals.push(Refusal::new(at, &edit.file_path, reason));
+            } else if texts::is_test_infrastructure(&path) && !self.is_named(&path) {
+                let reason = "this file decides how tests run, and the subtask does not name it; mend the code instead";
                 refusals.push(Refusal::new(at, &edit.file_path, reason));
             }
         }
         refusals
     }
+
+    /// Test files that an edited tree no longer has, however the edits removed them.
+    fn lost_tests(&self, edited: &Tree) -> Vec<Refusal> {
+        let lost = edited.paths_differing(&self.tree).into_iter().filter(|path| {
+            texts::is_test_path(path) && self.tree.has(path) && !edited.has(path) && !self.is_named(path)
+        });
+        lost.map(|path| Refusal {
+            path: Some(path.to_string()),
+            ..Refusal::of_set(
+                "test files are not removed unless the subtask names them; leave it where it is",
+            )
+        })
+        .collect()
+    }
+
+    /// Whether the subtask itself says that this file is to change.
+    fn is_named(&self, path: &RepoPath) -> bool {
+        self.subtask.target_files.contains(path) || self.subtask.new_files.contains(path)
+    }
+}
+
+/// The test files that prove the subtask; of the join those of all subtasks, but for files on which subtasks disagree:
+/// nobody else could join these.
+fn proofs(ctx: &StepContext, id: &str) -> Result<BTreeSet<RepoPath>, Failure> {
+    let ids: Vec<&str> = match id {
+        MERGED => states::plan(ctx)?.subtasks.iter().map(|subtask| subtask.id.as_str()).collect(),
+        id => vec![id],
+    };
+    let conflicts = ctx.outputs.merge().filter(|_| id == MERGED);
+    let conflicts: BTreeSet<&RepoPath> =
+        conflicts.iter().flat_map(|merge| &merge.conflicts).map(|conflict| &conflict.path).collect();
+    let tests = ids.into_iter().filter_map(|id| ctx.outputs.reproduce(id));
+    Ok(tests
+        .flat_map(|output| output.changes.files.keys())
+        .filter(|path| texts::is_test_path(path) && !conflicts.contains(path))
+        .cloned()
+        .collect())
 }
 
 fn some(text: String) -> Option<String> {
@@ -194,7 +231,10 @@ async fn propose(
         let mut tree = situation.tree.clone();
         if refusals.is_empty() {
             match edits::apply(&situation.tree, set.clone()).await? {
-                Ok(edited) => tree = edited,
+                Ok(edited) => {
+                    refusals = situation.lost_tests(&edited);
+                    tree = edited;
+                }
                 Err(refused) => refusals = refused,
             }
         }

@@ -212,9 +212,31 @@ pub(crate) fn is_test_path(path: &RepoPath) -> bool {
     in_folder || (named && name.ends_with(".py"))
 }
 
+/// Whether a file decides which tests run and how, so that a change of it could let anything pass. Case does not count, as some
+/// file systems do not either.
+pub(crate) fn is_test_infrastructure(path: &RepoPath) -> bool {
+    let name = path.file_name().to_ascii_lowercase();
+    let named = ["conftest.py", "pytest.ini", "tox.ini", "sitecustomize.py", "usercustomize.py"];
+    named.contains(&name.as_str())
+        || name.ends_with(".pth")
+        || path.as_str().to_ascii_lowercase().starts_with(".toryo/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_decides_how_tests_run_is_told_by_its_name() {
+        for path in
+            ["conftest.py", "a/tests/conftest.py", "Tox.ini", "src/sitecustomize.py", "a.pth", ".toryo/x"]
+        {
+            assert!(is_test_infrastructure(&path.parse().unwrap()), "{path}");
+        }
+        for path in ["tests/test_a.py", "src/conftest_helper.py", "src/.toryo/x", "pth.py"] {
+            assert!(!is_test_infrastructure(&path.parse().unwrap()), "{path}");
+        }
+    }
 
     #[test]
     fn test_files_are_told_by_their_names() {

@@ -287,6 +287,45 @@ async fn the_proof_is_not_the_coders_to_change() {
     assert!(content(&stage, &output, "tests/test_spans.py").await.contains("test_both_days_are_counted"));
 }
 
+fn whole_file(path: &str, edit_type: &str, patch: &str) -> Value {
+    json!({ "summary": "s", "edits": [{ "file_path": path, "edit_type": edit_type,
+        "locator": { "whole_file": true }, "patch": patch, "rationale_summary": "r" }] })
+}
+
+#[tokio::test]
+async fn what_decides_how_tests_run_is_not_the_coders_to_change_and_no_test_goes_away() {
+    let step = "code:count-last-day";
+    let replies = vec![
+        (step, whole_file("conftest.py", "insert", "collect_ignore = [\"tests\"]\n")),
+        (step, whole_file("tests/test_money.py", "delete", "")),
+        (step, recorded(step, 2)),
+    ];
+    let mut stage = planned(replies, &FakeSandbox::new()).await;
+    let output = code(stage.run(step).await.unwrap());
+    assert_eq!(output.changes.files.len(), 1);
+    let rejected = stage.events(EventType::EditRejected);
+    let reason = |at: usize| rejected[at]["refusals"][0]["reason"].as_str().unwrap();
+    assert!(reason(0).contains("decides how tests run"), "{rejected:?}");
+    assert!(reason(1).contains("not removed"), "{rejected:?}");
+    assert_eq!(rejected[1]["refusals"][0]["file_path"], "tests/test_money.py");
+}
+
+#[tokio::test]
+async fn what_the_subtask_names_is_the_coders_also_where_it_serves_tests() {
+    let plan = plan_of(
+        json!({ "id": "tidy", "kind": "refactoring", "title": "Tidy", "description": "Tidy the tests.",
+        "target_files": ["tests/test_money.py"], "new_files": ["conftest.py"], "target_symbols": [],
+        "acceptance_criteria": ["tidy"], "depends_on": [] }),
+    );
+    let mut both = whole_file("conftest.py", "insert", "import pytest\n");
+    let removal = whole_file("tests/test_money.py", "delete", "")["edits"][0].clone();
+    both["edits"].as_array_mut().unwrap().push(removal);
+    let mut stage = planned_as(plan, vec![("code:tidy", both)], &FakeSandbox::new()).await;
+    let output = code(stage.run("code:tidy").await.unwrap());
+    assert_eq!(output.changes.files[&path("tests/test_money.py")], FileState::Deleted);
+    assert_eq!(stage.events(EventType::EditRejected), Vec::<Value>::new());
+}
+
 #[tokio::test]
 async fn what_the_guardrails_refuse_goes_back_once_and_then_to_a_person() {
     let forbidden = json!({ "summary": "ci", "edits": [{ "file_path": ".github/workflows/ci.yml", "edit_type": "insert",
@@ -496,6 +535,45 @@ async fn subtasks_that_disagree_are_joined_by_the_coder() {
     let Output::Merge(second) = stage.run("merge#2").await.unwrap() else { panic!("no join") };
     assert!(second.is_sound(), "{second:?}");
     assert!(stage.text(&second.diff).await.contains("+    sign = \"minus −\" if cents"));
+}
+
+/// What the Tester leaves: this change of the tests.
+fn proof(changes: &CodeOutput) -> Output {
+    Output::Reproduce(ReproduceOutput {
+        changes: changes.changes.clone(),
+        must_pass: vec![],
+        failed_before: true,
+        log: None,
+        note: "As expected.".into(),
+    })
+}
+
+#[tokio::test]
+async fn the_join_is_repaired_without_touching_any_subtasks_proof() {
+    let one = "    sign = \"−\" if cents < 0 else \"\"\n";
+    let two = "    sign = \"minus \" if cents < 0 else \"\"\n";
+    let test = json!({ "summary": "t", "edits": [{ "file_path": "tests/test_money.py", "edit_type": "insert",
+        "locator": { "line_range": [1, 1], "expect": "import pytest", "position": "before" }, "patch": "# proof\n", "rationale_summary": "r" }] });
+    let replies = vec![
+        ("code:one", test.clone()),
+        ("code:one#2", sign_edit(SIGN, one)),
+        ("retrieve:two", recorded("retrieve:count-last-day", 1)),
+        ("code:two", sign_edit(SIGN, two)),
+        ("code:merged", test),
+        ("code:merged", sign_edit(one.trim_end(), two)),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&[]), replies, &sandbox).await;
+    let tests = code(stage.run("code:one").await.unwrap());
+    stage.outputs.remove(&"code:one".parse::<StepKey>().unwrap());
+    stage.outputs.insert("reproduce:one".parse().unwrap(), proof(&tests));
+    for step in ["code:one#2", "retrieve:two", "code:two", "merge", "code:merged"] {
+        stage.run(step).await.unwrap();
+    }
+    let rejected = stage.events(EventType::EditRejected);
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    let reason = rejected[0]["refusals"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("proves the subtask"), "{reason}");
 }
 
 #[tokio::test]
