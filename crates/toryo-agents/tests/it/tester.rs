@@ -1,10 +1,10 @@
 //! What the Tester believes and what not, with a sandbox that runs nothing.
 
 use crate::harness::{Stage, junit, recorded};
-use crate::steps::{SIGN, passing, planned_as, sign_edit, test, two_on_money};
+use crate::steps::{INVOICE, PROOF, SIGN, passing, planned_as, sign_edit, test, two_on_money};
 use serde_json::{Value, json};
 use toryo_blackboard::BlobStore;
-use toryo_domain::TestOutcome::{Passed, Skipped};
+use toryo_domain::TestOutcome::{Failed, Passed, Skipped};
 use toryo_domain::output::MergeOutput;
 use toryo_domain::{EventType, FailureClass, FileState, Output};
 use toryo_sandbox::Exit;
@@ -171,4 +171,40 @@ async fn the_joined_change_has_to_keep_to_the_guardrails_as_well() {
     assert_eq!(stage.events(EventType::PolicyDecision).last().unwrap()["decision"], "refuse");
     assert!(stage.recorder.artifacts().iter().any(|artifact| artifact.name == "run.diff"));
     assert_eq!(sandbox.jobs().len(), 0, "nothing is run");
+}
+
+/// A stage whose first subtask of the sample is coded and proved; the plan has no other.
+async fn one_proved(sandbox: &FakeSandbox) -> Stage {
+    let mut plan = recorded("plan", 1);
+    plan["subtasks"].as_array_mut().unwrap().truncate(1);
+    let steps = ["reproduce:count-last-day", "code:count-last-day"];
+    let replies = vec![(steps[0], recorded(steps[0], 1)), (steps[1], recorded(steps[1], 2))];
+    let mut stage = planned_as(plan, replies, sandbox).await;
+    sandbox.reply(junit(&[(PROOF, Failed, "assert 2 == 3"), (INVOICE, Failed, "assert")]));
+    for step in steps {
+        stage.run(step).await.unwrap();
+    }
+    stage
+}
+
+#[tokio::test]
+async fn a_join_without_its_proof_is_not_sound() {
+    let sandbox = FakeSandbox::new();
+    let mut stage = one_proved(&sandbox).await;
+    let both = || junit(&[(PROOF, Passed, ""), (INVOICE, Passed, "")]);
+    sandbox.reply(both());
+    // Without the change, looked at once.
+    sandbox.reply(junit(&[]));
+    sandbox.reply(junit(&[(PROOF, Passed, ""), (INVOICE, Failed, "assert")]));
+    let output = merge(stage.run("merge").await.unwrap());
+    let test = output.test.as_ref().unwrap();
+    assert!(!output.is_sound() && !test.passed);
+    assert!(test.digest.contains(PROOF) && !test.digest.contains(INVOICE), "{}", test.digest);
+    assert_eq!(output.reproduced, [INVOICE]);
+    // Both fail on the base commit: the proof.
+    sandbox.reply(both());
+    sandbox.reply(junit(&[(PROOF, Failed, "assert"), (INVOICE, Failed, "assert")]));
+    let output = merge(stage.run("merge").await.unwrap());
+    assert!(output.is_sound());
+    assert_eq!((output.reproduced.len(), sandbox.unused()), (2, 0));
 }
