@@ -10,7 +10,7 @@ use crate::tree::{File, Tree};
 use std::collections::BTreeMap;
 use toryo_domain::output::Conflict;
 use toryo_domain::plan::MERGED;
-use toryo_domain::{Plan, RepoPath};
+use toryo_domain::{FailureClass, Plan, RepoPath};
 use toryo_engine::{Failure, StepContext};
 
 /// The tree of the commit the run started from.
@@ -35,7 +35,7 @@ pub fn plan(ctx: &StepContext) -> Result<&Plan, Failure> {
 /// Where a subtask starts: its ancestors joined. For [`MERGED`] all subtasks joined, as the latest join left them.
 ///
 /// # Errors
-/// A tree cannot be read.
+/// A tree cannot be read, or the ancestors disagree on a file.
 pub async fn start(ctx: &StepContext, base: &Tree, subtask: &str) -> Result<Tree, Failure> {
     if subtask == MERGED {
         let merge = ctx.outputs.merge().ok_or_else(|| missing("join"))?;
@@ -43,7 +43,7 @@ pub async fn start(ctx: &StepContext, base: &Tree, subtask: &str) -> Result<Tree
     }
     let plan = plan(ctx)?;
     let wanted: Vec<&str> = plan.ancestors(subtask);
-    Ok(join(ctx, base, &wanted).await?.tree)
+    join(ctx, base, &wanted).await?.without_conflicts(subtask)
 }
 
 /// Where the Coder goes on: the latest edits of the subtask, else its tests, else its start.
@@ -83,16 +83,32 @@ pub struct Joined {
     pub conflicts: Vec<Conflict>,
 }
 
+impl Joined {
+    /// The tree, for a subtask that starts from it: nothing may be dropped silently below what is built on it.
+    fn without_conflicts(self, subtask: &str) -> Result<Tree, Failure> {
+        if self.conflicts.is_empty() {
+            return Ok(self.tree);
+        }
+        let place = |conflict: &Conflict| format!("`{}` on {}", conflict.subtask, conflict.path);
+        let places: Vec<String> = self.conflicts.iter().map(place).collect();
+        let text = format!(
+            "`{subtask}` cannot start: the subtasks it depends on disagree with those joined before them: {}",
+            places.join(", ")
+        );
+        Err(Failure::new(FailureClass::Policy, text))
+    }
+}
+
 /// Joins the end states of these subtasks, which are in the plan's order and hold each one's ancestors.
 ///
 /// # Errors
-/// A subtask has no edits yet, or a tree cannot be read.
+/// A subtask has no edits yet, its ancestors disagree, or a tree cannot be read.
 pub async fn join(ctx: &StepContext, base: &Tree, subtasks: &[&str]) -> Result<Joined, Failure> {
     let plan = plan(ctx)?;
     // Start and end of each subtask, found once: each needs those of its ancestors only.
     let mut ends: BTreeMap<&str, (Tree, Tree)> = BTreeMap::new();
     for id in subtasks {
-        let start = fold(base, &plan.ancestors(id), &ends).await?.tree;
+        let start = fold(base, &plan.ancestors(id), &ends).await?.without_conflicts(id)?;
         let code = ctx.outputs.code(id).ok_or_else(|| missing(&format!("change of `{id}`")))?;
         let end = base.with_changes(&code.changes, &*ctx.blobs).await?;
         ends.insert(id, (start, end));

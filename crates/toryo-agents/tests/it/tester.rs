@@ -149,6 +149,29 @@ async fn a_test_that_is_skipped_or_gone_is_a_new_failure() {
 }
 
 #[tokio::test]
+async fn a_subtask_does_not_start_where_those_before_it_disagree() {
+    let mut plan = two_on_money(&[]);
+    let mut third = two_on_money(&["one", "two"])["subtasks"][1].clone();
+    third["id"] = json!("three");
+    third["depends_on"] = json!(["one", "two"]);
+    plan["subtasks"].as_array_mut().unwrap().push(third);
+    let replies = vec![
+        ("code:one", sign_edit(SIGN, MINUS)),
+        ("retrieve:two", recorded("retrieve:count-last-day", 1)),
+        ("code:two", sign_edit(SIGN, "    sign = \"minus \" if cents < 0 else \"\"\n")),
+    ];
+    let mut stage = planned_as(plan, replies, &FakeSandbox::new()).await;
+    for step in ["code:one", "retrieve:two", "code:two"] {
+        stage.run(step).await.unwrap();
+    }
+    for step in ["retrieve:three", "reproduce:three", "code:three"] {
+        let failure = stage.run(step).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Policy, "{step}");
+        assert!(failure.text.contains("`two` on src/hirelog/money.py"), "{step}: {}", failure.text);
+    }
+}
+
+#[tokio::test]
 async fn the_joined_change_has_to_keep_to_the_guardrails_as_well() {
     let add = |file: &str| {
         let lines: String = (0..600).map(|number| format!("N{number} = {number}\n")).collect();
