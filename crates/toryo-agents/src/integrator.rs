@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use std::sync::Arc;
 use toryo_domain::output::{IntegrateOutput, MergeOutput, SpecOutput, Weight};
+use toryo_domain::plan::MERGED;
 use toryo_domain::{EventType, NewPullRequest, Output, Role};
 use toryo_engine::{Agent, Failure, StepContext};
 use toryo_forge::{CommitType, ConventionalCommit, NewCommit, PullRequestBody, naming};
@@ -141,10 +142,11 @@ fn with_link(body: String, ctx: &StepContext, tools: &Tools) -> String {
     }
 }
 
-/// Findings of the last reviews, which did not block.
+/// Findings of the last reviews, that of the join included, which did not block.
 fn findings(ctx: &StepContext) -> Vec<String> {
     let subtasks = ctx.outputs.plan().map(|output| &output.plan.subtasks).into_iter().flatten();
-    let reviews = subtasks.filter_map(|subtask| ctx.outputs.critic(&subtask.id));
+    let ids = subtasks.map(|subtask| subtask.id.as_str()).chain([MERGED]);
+    let reviews = ids.filter_map(|id| ctx.outputs.critic(id));
     reviews.flat_map(|review| review.findings.iter().map(texts::finding)).collect()
 }
 

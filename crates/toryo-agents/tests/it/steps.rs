@@ -549,6 +549,52 @@ fn proof(changes: &CodeOutput) -> Output {
 }
 
 #[tokio::test]
+async fn the_critic_reviews_the_joined_tree_by_the_criteria_of_the_specification() {
+    let other = json!({ "summary": "other", "edits": [{ "file_path": "src/hirelog/money.py", "edit_type": "ast_patch",
+        "locator": { "symbol": "percentage" }, "patch": [{ "op": "set_docstring", "text": "Some per cent." }], "rationale_summary": "r" }] });
+    let criteria = recorded("spec", 1)["acceptance_criteria"].as_array().unwrap().clone();
+    let judged: Vec<Value> = criteria
+        .iter()
+        .map(|criterion| json!({ "criterion": criterion, "met": true, "evidence": "e" }))
+        .collect();
+    let finding =
+        json!({ "severity": "warning", "rule": "design", "path": null, "line": null, "text": "look twice" });
+    let review =
+        json!({ "patch_verdict": "good", "test_verdict": "good", "criteria": judged, "findings": [finding] });
+    let mut fewer = review.clone();
+    fewer["criteria"] = json!([judged[0]]);
+    let replies = vec![
+        ("code:one", sign_edit(SIGN, "    sign = \"−\" if cents < 0 else \"\"\n")),
+        ("retrieve:two", recorded("retrieve:count-last-day", 1)),
+        ("code:two", other),
+        ("critic:merged", fewer),
+        ("critic:merged", review),
+        ("integrate", recorded("integrate", 1)),
+    ];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(two_on_money(&[]), replies, &sandbox).await;
+    for step in ["code:one", "retrieve:two", "code:two", "merge"] {
+        stage.run(step).await.unwrap();
+    }
+    let Output::Critic(output) = stage.run("critic:merged").await.unwrap() else { panic!("no review") };
+    assert!(output.approved, "{output:?}");
+    assert!(criteria.len() > 1, "a review of one criterion is too short");
+    let prompt = last_prompt(&stage).await;
+    for shown in [
+        "+    sign = \"−\"",
+        "Some per cent.",
+        criteria[1].as_str().unwrap(),
+        "1 passed",
+        "your review judges 1",
+    ] {
+        assert!(prompt.contains(shown), "{shown} is missing in:\n{prompt}");
+    }
+    stage.run("integrate").await.unwrap();
+    let prompt = last_prompt(&stage).await;
+    assert!(prompt.contains("look twice"), "{prompt}");
+}
+
+#[tokio::test]
 async fn the_join_is_repaired_without_touching_any_subtasks_proof() {
     let one = "    sign = \"−\" if cents < 0 else \"\"\n";
     let two = "    sign = \"minus \" if cents < 0 else \"\"\n";
