@@ -24,6 +24,9 @@ const NO_TESTS: i32 = 5;
 /// Most failing ids in an output or event.
 const MOST_FAILING: usize = 50;
 
+/// Most characters of an id in an output or event.
+const ID_CAP: usize = 300;
+
 /// The id of the case that stands for the test command itself.
 pub const COMMAND_ID: &str = "toryo::test-command";
 
@@ -143,12 +146,12 @@ pub async fn publish(
     let json = serde_json::to_vec(&masked).map_err(|error| Failure::bug(error.to_string()))?;
     let report = ctx.keep("report", format!("{name}.json"), "application/json", json).await?;
     let count = |outcome| u32::try_from(run.report.count(outcome)).unwrap_or(u32::MAX);
-    let failing = run.failing().into_iter().chain(run.lost.iter().cloned()).collect::<BTreeSet<String>>();
+    let failing: BTreeSet<String> = run.failing().into_iter().chain(run.lost.iter().cloned()).collect();
     let summary = TestSummary {
         passed: count(TestOutcome::Passed),
         failed: count(TestOutcome::Failed).saturating_add(count(TestOutcome::Error)),
         skipped: count(TestOutcome::Skipped),
-        failing: failing.into_iter().take(MOST_FAILING).collect(),
+        failing: failing.iter().take(MOST_FAILING).map(|id| shown_id(id, tools)).collect(),
         coverage: run.coverage,
         duration_ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
         report: Some(report),
@@ -169,11 +172,18 @@ pub async fn publish(
     Ok(summary)
 }
 
+/// A test's id as people see it: ids hold parameters, and those hold whatever the repository likes.
+fn shown_id(id: &str, tools: &Tools) -> String {
+    tools.mask(id).chars().take(ID_CAP).collect()
+}
+
 fn masked(report: &TestReport, tools: &Tools) -> TestReport {
     let mask = |text: &Option<String>| {
-        text.as_ref().map(|text| tools.mask(&toryo_sandbox::clip(text, 4_000, 4_000)))
+        text.as_ref().map(|text| toryo_sandbox::clip(&tools.mask(text), 4_000, 4_000))
     };
     let case = |case: &TestCase| TestCase {
+        class_name: shown_id(&case.class_name, tools),
+        name: shown_id(&case.name, tools),
         message: mask(&case.message),
         details: mask(&case.details),
         ..case.clone()

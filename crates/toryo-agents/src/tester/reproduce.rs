@@ -60,7 +60,7 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<ReproduceOut
                     changes,
                     must_pass,
                     failed_before: true,
-                    note: plan.summary,
+                    note: tools.mask(&plan.summary),
                     log,
                 });
             }
@@ -74,7 +74,7 @@ pub(super) async fn run(ctx: &StepContext, tools: &Tools) -> Result<ReproduceOut
             }
         }
     }
-    give_up(ctx, &start, harmless, &refused, rounds).await
+    give_up(ctx, &start, harmless, &tools.mask(&refused), rounds).await
 }
 
 /// No test was seen to fail. Tests that pass are kept, broken ones are not; the record says so either way.

@@ -141,7 +141,7 @@ fn bad_news(ran: &SuiteRun, judgement: &Judgement) -> String {
         text.push_str("\nThese tests passed without the change and are missing or skipped now:\n");
     }
     for id in judgement.lost.iter().take(MOST_LOST) {
-        text.push_str(&format!("- {id}\n"));
+        text.push_str(&format!("- {}\n", toryo_sandbox::clip(id, 300, 0)));
     }
     if let Some(more) = judgement.lost.len().checked_sub(MOST_LOST).filter(|more| *more > 0) {
         text.push_str(&format!("- and {more} more\n"));

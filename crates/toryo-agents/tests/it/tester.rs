@@ -1,7 +1,7 @@
 //! What the Tester believes and what not, with a sandbox that runs nothing.
 
 use crate::harness::{Stage, junit, recorded};
-use crate::steps::{INVOICE, PROOF, SIGN, passing, planned_as, sign_edit, test, two_on_money};
+use crate::steps::{INVOICE, PROOF, SIGN, passing, planned_as, reproduce, sign_edit, test, two_on_money};
 use serde_json::{Value, json};
 use toryo_blackboard::BlobStore;
 use toryo_domain::TestOutcome::{Failed, Passed, Skipped};
@@ -230,4 +230,30 @@ async fn a_join_without_its_proof_is_not_sound() {
     let output = merge(stage.run("merge").await.unwrap());
     assert!(output.is_sound());
     assert_eq!((output.reproduced.len(), sandbox.unused()), (2, 0));
+}
+
+#[tokio::test]
+async fn names_of_tests_and_notes_are_masked_and_short() {
+    const SECRET: &str = "hunter2-of-the-operator";
+    let step = "reproduce:count-last-day";
+    let mut reply = recorded(step, 1);
+    reply["summary"] = json!(format!("Tests that know {SECRET}."));
+    let sandbox = FakeSandbox::new();
+    let long = format!("tests.test_x::test_y[{}]", "p".repeat(900));
+    let leak = format!("tests.test_x::test_z[{SECRET}]");
+    sandbox.reply(junit(&[
+        (PROOF, Failed, "assert 2 == 3"),
+        (INVOICE, Failed, "assert"),
+        (&long, Failed, "assert"),
+        (&leak, Failed, "assert"),
+    ]));
+    let mut stage = planned_as(recorded("plan", 1), vec![(step, reply)], &sandbox).await;
+    let output = reproduce(stage.run(step).await.unwrap());
+    assert!(output.note.starts_with("Tests that know ") && !output.note.contains(SECRET), "{}", output.note);
+    let event = &stage.events(EventType::TestReport)[0];
+    let failing: Vec<&str> = event["failing"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(failing.len(), 4);
+    assert!(failing.iter().all(|id| id.chars().count() <= 300 && !id.contains(SECRET)), "{failing:?}");
+    let report = event["report"].as_str().unwrap().parse().unwrap();
+    assert!(!stage.text(&report).await.contains(SECRET));
 }
