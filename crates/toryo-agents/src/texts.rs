@@ -189,8 +189,8 @@ pub(crate) fn subtask_named(ctx: &StepContext, id: &str) -> Result<Subtask, Fail
         id: MERGED.to_owned(),
         kind: toryo_domain::SubtaskKind::BugFix,
         title: "Join the changes of all subtasks".to_owned(),
-        description: "The subtasks below were done side by side. Joined, they conflict, fail tests, or a person asked for a \
-                      correction. Make them work together; keep what each one achieves."
+        description: "The subtasks below were done side by side. Joined, they conflict, fail tests, a review blocks them, or a \
+                      person asked for a correction. Make them work together; keep what each one achieves."
             .to_owned(),
         target_files: all(|subtask| &subtask.target_files),
         new_files: all(|subtask| &subtask.new_files),

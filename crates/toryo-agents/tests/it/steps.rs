@@ -446,6 +446,44 @@ async fn the_critic_sees_patch_and_tests_apart_and_a_blocking_finding_stops() {
 }
 
 #[tokio::test]
+async fn a_change_too_long_for_one_review_is_said_to_be_reviewed_in_part() {
+    let plan = plan_of(
+        json!({ "id": "say-it", "kind": "documentation", "title": "Say it", "description": "Say it at length.",
+        "target_files": ["docs/changes.md"], "new_files": ["docs/long.md"], "target_symbols": [],
+        "acceptance_criteria": ["it is said"], "depends_on": [] }),
+    );
+    let long = format!("{}\n", "a b c d e f g h i j k l m n o p q r s t u v w x y z").repeat(500);
+    let review = json!({ "patch_verdict": "good", "test_verdict": "none", "findings": [],
+        "criteria": [{ "criterion": "it is said", "met": true, "evidence": "e" }] });
+    let replies =
+        vec![("code:say-it", whole_file("docs/long.md", "insert", &long)), ("critic:say-it", review)];
+    let sandbox = FakeSandbox::answering(|_| Ok(passing()));
+    let mut stage = planned_as(plan, replies, &sandbox).await;
+    stage.run("code:say-it").await.unwrap();
+    stage.run("test:say-it").await.unwrap();
+    let Output::Critic(output) = stage.run("critic:say-it").await.unwrap() else { panic!("no review") };
+    assert!(output.approved);
+    let partial: Vec<_> = output.findings.iter().filter(|finding| finding.rule == "review.partial").collect();
+    assert_eq!((partial.len(), partial[0].severity), (1, Severity::Warning), "{:?}", output.findings);
+    assert!(partial[0].text.starts_with("Only partly reviewed: the diff"), "{}", partial[0].text);
+}
+
+#[tokio::test]
+async fn a_criterion_that_stays_unmet_blocks() {
+    let mut review = recorded("critic:count-last-day", 1);
+    review["findings"] = json!([]);
+    review["criteria"][0]["met"] = json!(false);
+    let sandbox = FakeSandbox::new();
+    let step = "critic:count-last-day";
+    let mut stage = coded(vec![(step, review.clone()), (step, review)], &sandbox).await;
+    sandbox.reply(junit(&[(PROOF, Passed, ""), (INVOICE, Passed, "")]));
+    stage.run("test:count-last-day").await.unwrap();
+    let Output::Critic(output) = stage.run(step).await.unwrap() else { panic!("no review") };
+    assert!(!output.approved);
+    assert_eq!(output.findings[0].severity, Severity::Blocking);
+}
+
+#[tokio::test]
 async fn a_documentation_subtask_goes_without_a_proof() {
     let plan = plan_of(
         json!({ "id": "say-it", "kind": "documentation", "title": "Say it", "description": "Say it in the changes.",
