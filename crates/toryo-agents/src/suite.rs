@@ -1,6 +1,7 @@
 //! Running a tree's tests in the sandbox.
 
 mod command;
+mod stable;
 
 use crate::failures::sandbox;
 use crate::repository::{RepositorySettings, requirement_files};
@@ -46,7 +47,7 @@ pub struct SuiteRun {
     pub report: TestReport,
     /// How the command ended.
     pub exit: Exit,
-    /// Its output, with the first and last part kept.
+    /// Its output, with the first and last part kept, without durations and addresses.
     pub text: String,
     /// Its output for an artifact.
     pub log: Bytes,
@@ -255,6 +256,10 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
         }
         None => TestReport::default(),
     };
+    for case in &mut report.cases {
+        case.message = case.message.as_deref().map(stable::stable);
+        case.details = case.details.as_deref().map(stable::stable);
+    }
     let silent = report.failures().next().is_none();
     match output.exit {
         Exit::Code(0) if report.cases.is_empty() => {
@@ -271,7 +276,7 @@ fn read(job: &JobReport, junit: &RepoPath) -> SuiteRun {
     SuiteRun {
         report,
         exit: output.exit,
-        text: output.text.clone(),
+        text: stable::stable(&output.text),
         log: output.log.clone(),
         duration: output.duration,
         coverage: job

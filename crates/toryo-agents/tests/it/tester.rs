@@ -257,3 +257,36 @@ async fn names_of_tests_and_notes_are_masked_and_short() {
     let report = event["report"].as_str().unwrap().parse().unwrap();
     assert!(!stage.text(&report).await.contains(SECRET));
 }
+
+#[tokio::test]
+async fn a_failing_run_asks_the_same_when_it_is_run_again() {
+    let sandbox = FakeSandbox::new();
+    let mut stage = one_coded(vec![("test:one", analysis())], &sandbox).await;
+    let run = |time: &str, address: &str| {
+        let failure = format!("assert &lt;A object at {address}&gt; == 3");
+        let mut report = junit(&[("tests.test_money::test_x", Failed, &failure)]);
+        report.outputs[0].text = format!("1 failed in {time}");
+        report
+    };
+    let silent = |time: &str| {
+        let mut report = run(time, "0x1");
+        report.collected.clear();
+        report
+    };
+    let mut digests = Vec::new();
+    for (report, baseline) in [
+        (run("0.53s", "0x7f3c2a1b4d30"), Some(passing())),
+        (run("61.20s (0:01:01)", "0x7f3c2a1b0000"), None),
+        (silent("0.53s"), None),
+        (silent("0.54s"), None),
+    ] {
+        sandbox.reply(report);
+        baseline.into_iter().for_each(|report| sandbox.reply(report));
+        digests.push(test(stage.run("test:one").await.unwrap()).digest);
+    }
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[2], digests[3]);
+    let calls = stage.events(EventType::ModelCall);
+    assert_eq!(calls[calls.len() - 3]["journalled"], true);
+    assert_eq!(calls[calls.len() - 1]["journalled"], true);
+}
