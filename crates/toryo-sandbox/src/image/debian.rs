@@ -170,8 +170,10 @@ async fn terminate(child: &mut Child) {
     let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw) else { return };
     // A group that is gone already is what is wanted.
     let _ = killpg(group, Signal::SIGTERM);
-    if tokio::time::timeout(UNMOUNT_PATIENCE, child.wait()).await.is_err() {
-        let _ = killpg(group, Signal::SIGKILL);
+    let ended = tokio::time::timeout(UNMOUNT_PATIENCE, child.wait()).await;
+    // What it had just begun to start may have missed the question.
+    let _ = killpg(group, Signal::SIGKILL);
+    if ended.is_err() {
         let _ = child.wait().await;
     }
 }
