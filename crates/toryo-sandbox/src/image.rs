@@ -66,6 +66,6 @@ pub struct BuiltImage {
 
 /// What stands before each route: said before it is done.
 pub(crate) fn announce(progress: &Progress, what: &str) {
-    tracing::info!("{what}");
+    tracing::debug!("{what}");
     progress.stage(what);
 }

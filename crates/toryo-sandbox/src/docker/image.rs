@@ -171,10 +171,12 @@ async fn finish(
     let container = until(cancel, start).await?;
     let setup = Setup { files: Vec::new(), commands: vec![finish::script(how)] };
     let result = until(cancel, async {
-        install(inner, &setup, &limits, progress, &container).await.map_err(|error| match error {
-            Error::SetupFailed { output, .. } => Error::BuildFailed { stage: "finish", reason: output },
-            error => error,
-        })?;
+        install(inner, &setup, &limits, &Progress::none(), &container).await.map_err(
+            |error| match error {
+                Error::SetupFailed { output, .. } => Error::BuildFailed { stage: "finish", reason: output },
+                error => error,
+            },
+        )?;
         commit(inner, &container, how).await
     })
     .await;
