@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod cli;
 mod engine;
 mod faults;
 mod harness;
