@@ -217,7 +217,7 @@ mod tests {
         insta::assert_snapshot!(check(
             "//- pyproject.toml\n[project]\nname = 'x'\ndependencies = ['numpy']\n\
              //- uv.lock\nversion = 1\n[[package]]\nname = 'x'\nversion = '0.1'\nsource = { editable = '.' }\n\
-             [[package]]\nname = 'numpy'\nversion = '2.1'\nsource = { registry = 'https://pypi.org/simple' }\n\
+             [[package]]\nname = 'numpy'\nversion = '2.1'\nsource = { registry = 'https://packages.example/simple' }\n\
              [[package]]\nname = 'twice'\nversion = '1'\nsource = { registry = 'r' }\n[[package]]\nname = 'twice'\nversion = '2'\nsource = { registry = 'r' }\n"
         ));
     }

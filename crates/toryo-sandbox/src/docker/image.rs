@@ -123,7 +123,8 @@ async fn import(inner: &Inner, progress: &Progress, cancel: &CancellationToken) 
         progress,
         &format!(
             "building the sandbox's image from packages of {} ({}); takes a minute or two",
-            source.mirror, source.suite
+            source.mirror.as_deref().unwrap_or("debootstrap's usual mirror"),
+            source.suite
         ),
     );
     let root = Root::bootstrap(&source, progress, cancel).await?;

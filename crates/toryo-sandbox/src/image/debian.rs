@@ -51,7 +51,8 @@ fn arguments(source: &Source, target: &Path) -> Vec<String> {
     let mut arguments = vec!["--variant=minbase".to_owned(), format!("--include={PACKAGES}")];
     arguments.push(format!("--components={}", source.components.join(",")));
     arguments.extend(source.keyring.as_ref().map(|keyring| format!("--keyring={}", keyring.display())));
-    arguments.extend([source.suite.clone(), target.display().to_string(), source.mirror.clone()]);
+    arguments.extend([source.suite.clone(), target.display().to_string()]);
+    arguments.extend(source.mirror.clone());
     arguments
 }
 
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn the_arguments_name_source_and_packages() {
         let source = Source {
-            mirror: "http://mirror.example/debian".into(),
+            mirror: Some("http://mirror.example/debian".into()),
             suite: "bookworm".into(),
             components: vec!["main".into()],
             keyring: Some("/k.gpg".into()),

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 /// Where packages come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
-    pub(crate) mirror: String,
+    /// `None`: whichever debootstrap itself takes for the suite.
+    pub(crate) mirror: Option<String>,
     pub(crate) suite: String,
     pub(crate) components: Vec<String>,
     pub(crate) keyring: Option<PathBuf>,
 }
 
-/// The source this machine's own release comes from; Debian's public mirror where apt's files name none.
+/// The source this machine's own release comes from; debootstrap's usual one where apt's files name none.
 pub(crate) fn of_this_machine(root: &Path) -> Source {
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
     let release = read(root.join("etc/os-release"));
@@ -29,12 +30,7 @@ pub(crate) fn of_this_machine(root: &Path) -> Source {
     let mut own =
         sources.filter(|source| source.suite == suite && source.components.iter().any(|part| part == "main"));
     let found = own.next();
-    found.unwrap_or_else(|| Source {
-        mirror: "http://deb.debian.org/debian".into(),
-        suite,
-        components: vec!["main".into()],
-        keyring: None,
-    })
+    found.unwrap_or_else(|| Source { mirror: None, suite, components: vec!["main".into()], keyring: None })
 }
 
 /// A variable of an `os-release` file.
@@ -61,7 +57,7 @@ fn of_lines(text: &str) -> Vec<Source> {
             let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
             let (mirror, suite) = (words.next()?, words.next()?);
             is_usable(mirror).then(|| Source {
-                mirror: mirror.into(),
+                mirror: Some(mirror.into()),
                 suite: suite.into(),
                 components: words.map(Into::into).collect(),
                 keyring: keyring.map(PathBuf::from),
@@ -89,7 +85,7 @@ fn of_stanzas(text: &str) -> Vec<Source> {
         for mirror in list("URIs").into_iter().filter(|mirror| is_usable(mirror)) {
             for suite in list("Suites") {
                 let (mirror, keyring) = (mirror.clone(), keyring.clone());
-                sources.push(Source { mirror, suite, components: list("Components"), keyring });
+                sources.push(Source { mirror: Some(mirror), suite, components: list("Components"), keyring });
             }
         }
     }
@@ -119,7 +115,7 @@ mod tests {
             ("etc/apt/sources.list.d/debian.sources", stanzas),
             ("etc/apt/sources.list.d/a.list", "deb https://other.example stable main\n"),
         ]);
-        assert_eq!(debian.mirror, "http://mirror.example/debian");
+        assert_eq!(debian.mirror.as_deref(), Some("http://mirror.example/debian"));
         assert_eq!(
             (debian.suite.as_str(), debian.keyring),
             ("trixie", Some("/usr/share/keyrings/x.gpg".into()))
@@ -129,16 +125,13 @@ mod tests {
                      deb [arch=amd64 signed-by=/k.gpg] http://archive.example/ubuntu noble main universe # why\n";
         let ubuntu =
             machine(&[("etc/os-release", "VERSION_CODENAME=\"noble\"\n"), ("etc/apt/sources.list", lines)]);
-        assert_eq!(ubuntu.mirror, "http://archive.example/ubuntu");
+        assert_eq!(ubuntu.mirror.as_deref(), Some("http://archive.example/ubuntu"));
         assert_eq!(ubuntu.components, ["main", "universe"]);
     }
 
     #[test]
-    fn a_machine_without_apt_gets_the_public_mirror() {
+    fn a_machine_without_apt_gets_the_usual_mirror() {
         let source = machine(&[]);
-        assert_eq!(
-            (source.mirror.as_str(), source.suite.as_str()),
-            ("http://deb.debian.org/debian", "bookworm")
-        );
+        assert_eq!((source.mirror, source.suite.as_str()), (None, "bookworm"));
     }
 }
