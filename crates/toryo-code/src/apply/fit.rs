@@ -168,6 +168,9 @@ impl Block {
 
     fn moved(&self, base: &str, from: usize, to: &str, style: Style) -> Self {
         let unit_of_text = Style::of(&self.joined("\n"));
+        let is_code =
+            |line: &Line| !line.verbatim && !line.is_blank() && !line.text.trim_start().starts_with('#');
+        let first_code = self.lines.iter().position(is_code).unwrap_or(self.lines.len());
         let place = |(index, line): (usize, &Line)| {
             if line.verbatim {
                 return line.clone();
@@ -178,6 +181,13 @@ impl Block {
             let own = line.indentation();
             let rest = &line.text[own.len()..];
             let base = if index < from { "" } else { base };
+            let out = column(base).saturating_sub(column(own));
+            if out > 0 && index > first_code {
+                // A comment that stands further out than the code around it keeps its distance as far as it can.
+                let left = column(to).saturating_sub(out);
+                let text = " ".repeat(left) + rest;
+                return Line { text, verbatim: false };
+            }
             let deeper = match own.strip_prefix(base) {
                 Some(deeper) => deeper.to_owned(),
                 None => " ".repeat(column(own).saturating_sub(column(base))),
@@ -223,6 +233,10 @@ mod tests {
         assert_eq!(fitted(text, "\t", Style::Tabs), "\tdef f():\n\t\tx = '''\n  in\n    '''\n\n\t\treturn x");
         assert_eq!(fitted("if a:\n\tb", "  ", Style::Spaces(2)), "  if a:\n    b");
         assert_eq!(fitted("# c\n    x\n    y", "  ", Style::Spaces(2)), "  # c\n  x\n  y");
+        assert_eq!(
+            fitted("    a\n#x = 1\n  # y\n    b", "    ", Style::Spaces(4)),
+            "    a\n#x = 1\n  # y\n    b"
+        );
         assert_eq!(fitted("f(a,\n  b)", "    ", Style::Spaces(4)), "    f(a,\n      b)");
     }
 
