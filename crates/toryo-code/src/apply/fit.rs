@@ -176,7 +176,9 @@ impl Block {
                 return line.clone();
             }
             if line.is_blank() {
-                return Line { text: String::new(), verbatim: false };
+                // Text that stays at its column is left alone, so that lines which did not change do not differ.
+                let text = if base == to { line.text.clone() } else { String::new() };
+                return Line { text, verbatim: false };
             }
             let own = line.indentation();
             let rest = &line.text[own.len()..];
@@ -237,6 +239,7 @@ mod tests {
             fitted("    a\n#x = 1\n  # y\n    b", "    ", Style::Spaces(4)),
             "    a\n#x = 1\n  # y\n    b"
         );
+        assert_eq!(fitted("  a\n  \n  b", "  ", Style::Spaces(2)), "  a\n  \n  b");
         assert_eq!(fitted("f(a,\n  b)", "    ", Style::Spaces(4)), "    f(a,\n      b)");
     }
 
