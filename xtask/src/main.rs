@@ -2,10 +2,11 @@
 //!
 //! `up` and `test` are the two that a newcomer types; each is one file. What they share: [`engine`] talks to the
 //! container engine, [`dockerd`] starts one where there is none, [`bed`] is what the tests run against,
-//! [`evidence`] proves that they did, [`child`] runs programs and passes signals on.
+//! [`evidence`] proves that they did, [`child`] runs programs and passes signals on. [`bench`] measures.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its caller")]
 
 mod bed;
+mod bench;
 mod check;
 mod child;
 mod dockerd;
@@ -57,6 +58,9 @@ enum Command {
     Check,
     /// Compares the workspace with its rules: which crate may use which, banned packages, sizes of files
     Tidy,
+    /// Measures speed and quality beside named baselines and prints a table
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +89,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Services => services::run(&mut signals).await,
             Command::Check => check::run(&mut signals).await,
             Command::Tidy => tidy::run(),
+            Command::Bench(bench) => bench::run(bench, &mut signals).await,
         }
     })
 }

@@ -1,0 +1,62 @@
+//! `cargo xtask bench`: measures speed and quality beside named baselines, in one run on one machine.
+//!
+//! One file a benchmark. What they share is here: which machine it was, and medians.
+
+mod code;
+
+use std::{fs, process::ExitCode};
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::child::Signals;
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Measures AST patches: time and correctness of each edit, beside LibCST and Python's `ast`
+    ///
+    /// Replaces the bodies of functions of real Python files, or of generated ones where none are given, with each
+    /// contender in turn. Python's `ast` decides which results are right: it parses them, and they differ from the
+    /// original only in the one body. Needs python3; LibCST comes from PyPI and is left out where that is away.
+    Code(code::Arguments),
+}
+
+/// Runs one benchmark.
+pub(crate) async fn run(bench: Bench, signals: &mut Signals) -> Result<ExitCode> {
+    match bench {
+        Bench::Code(arguments) => code::run(arguments, signals).await,
+    }
+}
+
+/// The processor and how many of it there are: figures mean nothing without them.
+pub(crate) fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {cores} cores, {}", std::env::consts::OS)
+}
+
+/// The value below which this share (0 to 1) of the values lies: the nearest one that was measured.
+pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((last as f64 * share.clamp(0.0, 1.0)).round() as usize).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_a_value_that_was_measured() {
+        let values = [5.0, 1.0, 4.0, 2.0, 3.0];
+        assert_eq!(
+            [0.0, 0.5, 0.99, 2.0].map(|share| quantile(&values, share)),
+            [1.0, 3.0, 5.0, 5.0].map(Some)
+        );
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+}
