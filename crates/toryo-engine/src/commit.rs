@@ -1,6 +1,7 @@
 //! The outcome of an attempt: one transaction, refused when the fencing token is stale.
 
 use crate::Failure;
+use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
 use crate::grow::{announce, grow};
 use crate::settle::{Settlement, settle};
@@ -23,6 +24,7 @@ pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<
     }
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
+    reached_by(Boundary::OutcomeLocked, &claim.key).await?;
     if steps::succeed(&mut tx, claim, output).await? == Written::Before {
         return Ok(());
     }
@@ -30,7 +32,9 @@ pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<
     let event =
         NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
     let seq = grow(&mut tx, &mut run, vec![event]).await?;
+    reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
+    reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
     engine.committed(claim.run_id, seq).await;
     Ok(())
 }
@@ -63,6 +67,7 @@ async fn remember(tx: &mut Connection, run: &Run, claim: &Claim, output: &Output
 pub async fn failure(engine: &Engine, claim: &Claim, failure: &Failure) -> Result<(), Error> {
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
+    reached_by(Boundary::OutcomeLocked, &claim.key).await?;
     let settlement = settle(failure, claim.attempt, claim.fence.unsigned_abs(), &engine.config);
     let happened = match settlement {
         Settlement::Retry(delay) => again(&mut tx, claim, failure, delay).await?,
@@ -72,7 +77,9 @@ pub async fn failure(engine: &Engine, claim: &Claim, failure: &Failure) -> Resul
         }
     };
     let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+    reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
+    reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
     engine.committed(claim.run_id, seq).await;
     Ok(())
 }

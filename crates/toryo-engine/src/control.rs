@@ -1,6 +1,7 @@
 //! What people do with a run: cancel, resume, retry, approve, reject, write. Each is one transaction that changes
 //! what was decided and lets the graph grow from it.
 
+use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
 use crate::grow::{announce_again, grow};
 use serde_json::{Value, json};
@@ -238,7 +239,9 @@ async fn decided(
 }
 
 async fn finish(engine: &Engine, tx: db::Tx, run: &Run, seq: u64) -> Result<RunStatus, Error> {
+    reached(Boundary::ControlWritten).await?;
     db::commit(tx).await?;
+    reached(Boundary::ControlCommitted).await?;
     engine.committed(run.id, seq).await;
     Ok(run.status)
 }

@@ -1,12 +1,13 @@
 //! The leases a worker holds: extended while it works, and looked at often, so that a cancelled step stops.
 
+use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
 use crate::relay::chain;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
-use toryo_blackboard::steps;
+use toryo_blackboard::{Error, steps};
 
 /// The leases of one worker.
 #[derive(Clone)]
@@ -42,6 +43,13 @@ impl Leases {
         self.map().values().for_each(CancellationToken::cancel);
     }
 
+    async fn extend(&self, fences: &[i64]) -> Result<Vec<i64>, Error> {
+        reached(Boundary::LeaseDue).await?;
+        let held = steps::extend(&self.engine.db, fences, self.engine.config.lease()).await?;
+        reached(Boundary::LeaseExtended).await?;
+        Ok(held)
+    }
+
     /// Looks at the leases until `stop`, and extends them every third of their time. While the database does not
     /// answer, work goes on: a stale token is refused when the outcome is stored.
     pub async fn keep(self, stop: CancellationToken) {
@@ -58,11 +66,8 @@ impl Leases {
                 continue;
             }
             let due = extended.elapsed() >= lease / 3;
-            let held = if due {
-                steps::extend(&self.engine.db, &fences, lease).await
-            } else {
-                steps::held(&self.engine.db, &fences).await
-            };
+            let held =
+                if due { self.extend(&fences).await } else { steps::held(&self.engine.db, &fences).await };
             match held {
                 Ok(held) => {
                     if due {

@@ -15,6 +15,7 @@
 
 pub mod advance;
 pub mod agent;
+pub mod boundary;
 pub mod commit;
 pub mod config;
 pub mod control;
@@ -31,6 +32,7 @@ pub mod sweep;
 pub mod worker;
 
 pub use agent::{Agent, HumanMessage, NewArtifact, Outputs, Recorder, Reporter, StepContext};
+pub use boundary::Boundary;
 pub use config::Config;
 pub use engine::Engine;
 pub use failure::Failure;

@@ -1,5 +1,6 @@
 //! The outbox on its way to the queue. Runs in every process; two relays pass over each other's rows.
 
+use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ async fn send_due(engine: &Engine) -> Result<i64, Box<dyn std::error::Error + Se
     if due.is_empty() {
         return Ok(0);
     }
+    reached(Boundary::RelayTaken).await?;
     let mut sent = Vec::with_capacity(due.len());
     let mut failure = None;
     for entry in &due {
@@ -56,8 +58,11 @@ async fn send_due(engine: &Engine) -> Result<i64, Box<dyn std::error::Error + Se
             }
         }
     }
+    reached(Boundary::RelayPublished).await?;
     outbox::delete(&mut tx, &sent).await?;
+    reached(Boundary::RelayMarked).await?;
     db::commit(tx).await?;
+    reached(Boundary::RelayCommitted).await?;
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(i64::try_from(sent.len())?),

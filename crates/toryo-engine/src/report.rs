@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::agent::{NewArtifact, Reporter};
+use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +39,9 @@ impl LeaseReporter {
         // Run before step: the one order of locks.
         let seq = events::append(&mut tx, self.claim.run_id, std::slice::from_ref(event)).await?;
         steps::check_fence(&mut tx, self.claim.step_id, self.claim.fence).await?;
+        reached_by(Boundary::EventWritten, &self.claim.key).await?;
         db::commit(tx).await?;
+        reached_by(Boundary::EventCommitted, &self.claim.key).await?;
         self.engine.committed(self.claim.run_id, seq).await;
         Ok(())
     }

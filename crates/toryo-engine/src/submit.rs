@@ -1,5 +1,6 @@
 //! A task comes in: one transaction for task, run, first step, event and outbox row.
 
+use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
 use crate::grow::grow;
 use serde_json::json;
@@ -51,7 +52,9 @@ pub async fn submit(
         "approval": wish.approval, "limits": wish.limits,
     });
     let seq = grow(&mut tx, &mut run, vec![NewEvent::of_run(EventType::RunCreated, facts)]).await?;
+    reached(Boundary::SubmitWritten).await?;
     db::commit(tx).await?;
+    reached(Boundary::SubmitCommitted).await?;
     engine.committed(run_id, seq).await;
     Ok(Submitted { task_id, run_id, created: true })
 }

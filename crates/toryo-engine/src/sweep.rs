@@ -1,6 +1,7 @@
 //! What no message announces: leases that ran out, runs over their time, workers that are gone. Takes no input,
 //! may run twice and anywhere; every process has one.
 
+use crate::boundary::{Boundary, reached_by};
 use crate::commit::{given_back, stop};
 use crate::engine::Engine;
 use crate::grow::announce;
@@ -51,6 +52,7 @@ pub async fn sweep(engine: &Engine) -> Result<(), Error> {
 
 /// Gives a step to another worker whose own is gone or stuck.
 async fn take_back(engine: &Engine, claim: &Claim) -> Result<(), Error> {
+    reached_by(Boundary::SweepFound, &claim.key).await?;
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
     if !steps::is_expired(&mut tx, claim).await? {
@@ -69,7 +71,9 @@ async fn take_back(engine: &Engine, claim: &Claim) -> Result<(), Error> {
         vec![NewEvent::of_step(EventType::StepRetrying, claim.key.clone(), Some(claim.attempt), data)]
     };
     let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+    reached_by(Boundary::SweepWritten, &claim.key).await?;
     db::commit(tx).await?;
+    reached_by(Boundary::SweepCommitted, &claim.key).await?;
     tracing::warn!(run = %claim.run_id, step = %claim.key, "step {} was taken back from a lost worker", claim.key);
     engine.committed(claim.run_id, seq).await;
     Ok(())

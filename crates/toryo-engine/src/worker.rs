@@ -1,6 +1,7 @@
 //! The worker: woken by a message or a timer, claims the most urgent step, executes it, commits, acknowledges.
 
 use crate::agent::{Agent, HumanMessage, StepContext};
+use crate::boundary::{Boundary, reached, reached_by};
 use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::relay::chain;
@@ -70,8 +71,11 @@ impl Worker {
 
     async fn stay_alive(self, host: String, version: String, stop: CancellationToken) {
         loop {
-            let beat =
-                workers::heartbeat(&self.engine.db, self.id, &host, &version, self.engine.config.capacity);
+            let beat = async {
+                reached(Boundary::Heartbeat).await?;
+                workers::heartbeat(&self.engine.db, self.id, &host, &version, self.engine.config.capacity)
+                    .await
+            };
             if let Err(error) = beat.await {
                 tracing::warn!(error = %chain(&error), "the worker could not say that it is alive");
             }
@@ -129,6 +133,7 @@ impl Worker {
 
     /// Leases the most urgent step, and starts its run with the first one.
     async fn claim(&self) -> Result<Option<Claim>, Error> {
+        reached(Boundary::WokenUp).await?;
         let roles: Vec<Role> = self.agents.keys().copied().collect();
         let mut unreadable = Vec::new();
         while let Some((run, step)) = steps::most_urgent(&self.engine.db, &roles, &unreadable).await? {
@@ -162,7 +167,9 @@ impl Worker {
                 data,
             ));
             let seq = events::append(&mut tx, run.id, &happened).await?;
+            reached_by(Boundary::ClaimWritten, &claim.key).await?;
             db::commit(tx).await?;
+            reached_by(Boundary::ClaimCommitted, &claim.key).await?;
             self.engine.committed(run.id, seq).await;
             return Ok(Some(claim));
         }
@@ -199,7 +206,8 @@ impl Worker {
             committed => committed,
         };
         self.leases.let_go(claim.fence);
-        match committed {
+        let acknowledging = reached_by(Boundary::Acknowledging, &claim.key).await;
+        match committed.and(acknowledging) {
             Ok(()) => {}
             Err(Error::StaleFence) => {
                 tracing::info!(run = %claim.run_id, step = %claim.key, "step {} is no longer ours", claim.key);
@@ -221,6 +229,7 @@ impl Worker {
         let agent =
             self.agents.get(&role).ok_or_else(|| Failure::bug(format!("no agent plays the {role}")))?;
         let ctx = patiently(|| self.context(claim, cancel.clone())).await?;
+        reached_by(Boundary::AgentStarts, &claim.key).await?;
         let limit = Duration::from_secs(60 * self.engine.config.step_minutes);
         // An agent that panics is a fault of ours; it must not take the worker's other steps with it.
         let work = AssertUnwindSafe(agent.run(&ctx)).catch_unwind();
@@ -232,6 +241,7 @@ impl Worker {
             ended = tokio::time::timeout(limit, work) => ended,
             () = told_to_stop => return Err(Failure::cancelled()),
         };
+        reached_by(Boundary::AgentEnded, &claim.key).await?;
         match ended {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => {
