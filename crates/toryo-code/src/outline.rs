@@ -52,12 +52,14 @@ pub struct Symbol {
 }
 
 /// A module that a file imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Import {
     /// The module as written, with leading dots where it is relative.
     pub module: String,
     /// The names taken from it, by their names there; `*` for all; empty where the module itself is imported.
     pub names: Vec<String>,
+    /// Names that are known under another one in this file: the name there, the name here.
+    pub aliases: Vec<(String, String)>,
     /// The line of the statement, from 1.
     pub line: u32,
 }
@@ -357,6 +359,9 @@ mod tests {
             .map(|i| format!("{}:{}:{}", i.line, i.module, i.names.join("+")))
             .collect();
         assert_eq!(imports, ["1:os:", "1:a.b:", "2:..x:y+w", "4:.:*"]);
+        let aliases = outline.imports.iter().flat_map(|import| &import.aliases);
+        let aliases: Vec<String> = aliases.map(|(there, here)| format!("{there}={here}")).collect();
+        assert_eq!(aliases, ["a.b=c", "y=z"]);
         let uses: Vec<String> = outline.references.iter().map(|r| format!("{}:{}", r.line, r.name)).collect();
         assert_eq!(uses.join(" "), "6:w 7:z 7:p 7:os 7:path 8:c 8:d 8:e 8:local");
     }

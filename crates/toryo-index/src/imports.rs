@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn import(module: &str, names: &[&str]) -> Import {
-        Import { module: module.into(), names: names.iter().map(|n| (*n).into()).collect(), line: 1 }
+        Import { module: module.into(), names: names.iter().map(|n| (*n).into()).collect(), ..Import::default() }
     }
 
     #[test]

@@ -50,18 +50,27 @@ fn imports(node: Node<'_>, text: &str, found: &mut Vec<Import>) {
         let inner = if node.kind() == "aliased_import" { node.child_by_field_name("name") } else { None };
         words(inner.unwrap_or(node))
     };
+    let alias = |node: Node<'_>| {
+        let alias = if node.kind() == "aliased_import" { node.child_by_field_name("alias") } else { None };
+        alias.map(|alias| (plain(node), words(alias)))
+    };
     let mut cursor = node.walk();
-    let names = node.children_by_field_name("name", &mut cursor).map(plain);
+    let named: Vec<Node<'_>> = node.children_by_field_name("name", &mut cursor).collect();
     match node.kind() {
-        "import_statement" => found.extend(names.map(|module| Import { module, names: Vec::new(), line: 0 })),
+        "import_statement" => found.extend(named.into_iter().map(|node| Import {
+            module: plain(node),
+            aliases: alias(node).into_iter().collect(),
+            ..Import::default()
+        })),
         "import_from_statement" => {
-            let mut names: Vec<String> = names.collect();
+            let mut names: Vec<String> = named.iter().copied().map(plain).collect();
+            let aliases = named.into_iter().filter_map(alias).collect();
             let module = node.child_by_field_name("module_name").map(words).unwrap_or_default();
             let mut cursor = node.walk();
             if node.named_children(&mut cursor).any(|child| child.kind() == "wildcard_import") {
                 names.push("*".to_owned());
             }
-            found.push(Import { module, names, line: 0 });
+            found.push(Import { module, names, aliases, line: 0 });
         }
         _ => {}
     }
