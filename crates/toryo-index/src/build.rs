@@ -2,7 +2,7 @@
 
 use crate::connect::{Pending, connect};
 use crate::index::{Index, IndexedFile, IndexedSymbol};
-use crate::kind::{LARGEST_FILE_BYTES, SkipReason, Skipped, kind_of, text_of};
+use crate::kind::{LARGEST_FILE_BYTES, SkipReason, Skipped, kind_of, passed_over, says_generated, text_of};
 use crate::lexical::{Builder, field};
 use crate::query::phrases_of;
 use crate::terms::{terms_of, words};
@@ -61,10 +61,11 @@ pub(crate) fn build(files: impl Iterator<Item = (RepoPath, Vec<u8>)>, options: &
     let mut builder = Builder::default();
     let mut pending = Vec::new();
     for (path, bytes) in all {
-        let text = if index.files.len() < options.most_files {
-            text_of(&path, bytes, options.largest_file_bytes)
-        } else {
-            Err(SkipReason::TooMany)
+        let text = match passed_over(&path) {
+            Some(why) => Err(why),
+            None if index.files.len() >= options.most_files => Err(SkipReason::TooMany),
+            None if bytes.len() > options.largest_file_bytes => Err(SkipReason::Huge),
+            None => text_of(bytes),
         };
         match text {
             Ok(text) => pending.push(add_file(&mut index, &mut builder, path, &text)),
@@ -128,7 +129,7 @@ fn add_file(index: &mut Index, builder: &mut Builder, path: RepoPath, text: &str
     builder.finish_file(index.units.len());
     index.by_path.insert(path.clone(), file);
     index.files.push(IndexedFile {
-        kind: kind_of(&path, text),
+        kind: kind_of(&path, says_generated(text)),
         path,
         lines,
         bytes: text.len() as u32,
