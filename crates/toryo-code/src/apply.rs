@@ -5,6 +5,7 @@
 //! characters and what earlier edits moved).
 
 mod check;
+mod encoding;
 mod fit;
 mod hunks;
 mod imports;
@@ -16,6 +17,8 @@ mod source;
 
 use crate::edit::{EditSet, EditType, Patch, ProposeEdit, Target};
 use crate::refusal::{Candidate, Refusal};
+use encoding::Encoding;
+pub(crate) use encoding::text_of;
 use locate::Place;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
@@ -259,7 +262,8 @@ impl Opened {
         let Patch::Text(text) = &edit.patch else {
             return Err(Refusal::Unfit("a new file needs its text as the patch".to_owned()).into());
         };
-        let source = Source::read(path, text.as_bytes())?;
+        let bytes = Encoding::encode_new(crate::language::of(path), text)?;
+        let source = Source::read(path, &bytes)?;
         check::no_faults(&source)?;
         self.now = Some(Content::Text(Box::new(source)));
         Ok(())

@@ -1,6 +1,8 @@
 //! Unified diffs in Git's form.
 
+use crate::language::Language;
 use imara_diff::{Algorithm, Diff, InternedInput, sources::byte_lines};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 use toryo_domain::RepoPath;
@@ -32,17 +34,19 @@ pub(crate) fn hunks(before: &[u8], after: &[u8]) -> Vec<Hunk> {
 /// Lines added and removed; binary contents count none.
 #[must_use]
 pub fn stats(before: Option<&[u8]>, after: Option<&[u8]>) -> (usize, usize) {
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-    if is_binary(before) || is_binary(after) {
+    let [before, after] = [before, after].map(|content| shown(None, content.unwrap_or_default()));
+    if is_binary(&before) || is_binary(&after) {
         return (0, 0);
     }
-    let hunks = hunks(before, after);
+    let hunks = hunks(&before, &after);
     (hunks.iter().map(|hunk| hunk.after.len()).sum(), hunks.iter().map(|hunk| hunk.before.len()).sum())
 }
 
 /// The change of one file as a diff that `git apply` accepts; empty where nothing differs. `None` is a file
-/// that is not there. Bytes that are not UTF-8 are shown by the replacement character, so such a diff is to be
-/// read and not to be applied.
+/// that is not there. A file in another encoding is shown in UTF-8: such a diff is to be read, and [`apply`]
+/// takes it, but Git does not. Bytes of no known encoding are shown as `\xNN`, and a line in the head says so.
+///
+/// [`apply`]: crate::apply()
 #[must_use]
 pub fn unified(path: &RepoPath, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
     if before == after {
@@ -57,19 +61,24 @@ pub fn unified(path: &RepoPath, before: Option<&[u8]>, after: Option<&[u8]>) -> 
     }
     let old = if before.is_none() { "/dev/null" } else { &old };
     let new = if after.is_none() { "/dev/null" } else { &new };
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-    if is_binary(before) || is_binary(after) {
+    let language = crate::language::of(path);
+    let [before, after] = [before, after].map(|content| shown(language, content.unwrap_or_default()));
+    if is_binary(&before) || is_binary(&after) {
         let _ = writeln!(out, "Binary files {old} and {new} differ");
         return out;
     }
-    let hunks = hunks(before, after);
+    // Compared as bytes, so that two contents which look the same differ.
+    let hunks = hunks(&before, &after);
     if hunks.is_empty() {
         return out;
+    }
+    if [&before, &after].iter().any(|content| std::str::from_utf8(content).is_err()) {
+        out.push_str("bytes of no known encoding are shown as \\xNN\n");
     }
     // Git ends a name that holds a space with a tab, or readers would cut it.
     let end = |name: &str| if name.contains(' ') && !name.starts_with('"') { "\t" } else { "" };
     let _ = write!(out, "--- {old}{}\n+++ {new}{}\n", end(old), end(new));
-    let (before, after) = (split_lines(before), split_lines(after));
+    let (before, after) = (split_lines(&before), split_lines(&after));
     let mut rest = hunks.as_slice();
     while !rest.is_empty() {
         let near = |pair: &[Hunk]| pair[1].before.start - pair[0].before.end <= 2 * CONTEXT;
@@ -109,7 +118,12 @@ fn range(lines: &Range<usize>) -> String {
 
 fn write_line(out: &mut String, sign: char, line: &[u8]) {
     out.push(sign);
-    out.push_str(&String::from_utf8_lossy(line));
+    for chunk in line.utf8_chunks() {
+        out.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| {
+            let _ = write!(out, "\\x{byte:02x}");
+        });
+    }
     if !line.ends_with(b"\n") {
         out.push_str("\n\\ No newline at end of file\n");
     }
@@ -133,6 +147,15 @@ fn quoted(prefix: &str, path: &RepoPath) -> String {
     }
     name.push('"');
     name
+}
+
+/// A content as it is shown: what is not UTF-8 decoded, if its encoding is known.
+fn shown<'a>(language: Option<&Language>, content: &'a [u8]) -> Cow<'a, [u8]> {
+    if !is_binary(content) && std::str::from_utf8(content).is_ok() {
+        return Cow::Borrowed(content);
+    }
+    let text = crate::apply::text_of(language, content);
+    text.map_or(Cow::Borrowed(content), |text| Cow::Owned(text.into_bytes()))
 }
 
 /// Git's rule: a NUL among the first 8,000 bytes.
@@ -162,6 +185,25 @@ mod tests {
             binary,
             "diff --git \"a/\\303\\251\" \"b/\\303\\251\"\ndeleted file mode 100644\nBinary files \"a/\\303\\251\" and /dev/null differ\n"
         );
+    }
+
+    #[test]
+    fn other_encodings_are_shown_as_text_and_unknown_bytes_as_numbers() {
+        let body = |name: &str, before: &[u8], after: &[u8]| {
+            let diff = unified(&path(name), Some(before), Some(after));
+            diff.lines()
+                .skip(1)
+                .filter(|line| !line.starts_with("---") && !line.starts_with("+++"))
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        let head = b"# coding: shift_jis\n".as_slice();
+        let diff = body("a.py", &[head, b"x = '\x83\x5c'\n"].concat(), &[head, b"x = '\x95\x5c'\n"].concat());
+        assert_eq!(diff, "@@ -1,2 +1,2 @@| # coding: shift_jis|-x = 'ソ'|+x = '表'");
+        assert_eq!(body("a.txt", b"\xff\xfea\0\n\0", b"\xff\xfe\xe9\0\n\0"), "@@ -1 +1 @@|-a|+é");
+        let unknown = "bytes of no known encoding are shown as \\xNN|@@ -1 +1 @@|-é\\xe9|+é\\xea";
+        assert_eq!(body("a.txt", b"\xc3\xa9\xe9\n", b"\xc3\xa9\xea\n"), unknown);
+        assert_eq!(stats(Some(b"\xff\xfea\0\n\0"), Some(b"\xff\xfe")), (0, 1));
     }
 
     /// Applies a diff with Git and returns what becomes of the file.

@@ -1,5 +1,6 @@
 //! A file's text while a set of edits changes it: decoded, spliced, encoded again byte for byte.
 
+use super::encoding::Encoding;
 use crate::language::Language;
 use crate::outline::{Outline, Symbol, outline_of};
 use crate::refusal::Refusal;
@@ -26,17 +27,6 @@ impl Splice {
     }
 }
 
-/// How bytes become characters. All but UTF-8 map each byte to the character of the same number, so that
-/// decoding and encoding again is the identity for every content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Encoding {
-    Utf8,
-    Latin1,
-    /// Another encoding that agrees with ASCII, or bytes that are not what they are said to be. Its characters
-    /// beyond ASCII are kept and never written.
-    Other(String),
-}
-
 /// A text with what the parser says of it, while edits change it.
 #[derive(Clone)]
 pub(crate) struct Source {
@@ -44,7 +34,6 @@ pub(crate) struct Source {
     pub(crate) text: String,
     pub(crate) language: Option<&'static Language>,
     encoding: Encoding,
-    bom: bool,
     /// The lines of the text as it was first read.
     original: Lines,
     history: Vec<Splice>,
@@ -59,80 +48,24 @@ pub(crate) struct Analysis {
     pub(crate) faults: Vec<Fault>,
 }
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// Encodings whose bytes below 128 always are ASCII, so that syntax can be found without decoding them.
-const LIKE_ASCII: [&str; 12] = [
-    "ascii",
-    "us-ascii",
-    "cp125",
-    "windows-125",
-    "iso-8859-",
-    "iso8859-",
-    "koi8",
-    "euc-",
-    "euc_",
-    "mac",
-    "latin",
-    "tis-620",
-];
-
 impl Source {
     /// Decodes and parses a file.
     pub(crate) fn read(path: &RepoPath, bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.len() > LARGEST_FILE {
             return Err(Refusal::TooLarge { what: "the file", size: bytes.len(), limit: LARGEST_FILE });
         }
-        if bytes.contains(&0) {
-            return Err(Refusal::Binary);
-        }
-        let (bom, content) = bytes.strip_prefix(BOM).map_or((false, bytes), |rest| (true, rest));
         let language = crate::language::of(path);
-        let declared = language.and_then(|language| (language.declared_encoding)(content));
-        let encoding = encoding(declared, content)?;
-        let text = match encoding {
-            Encoding::Utf8 => String::from_utf8_lossy(content).into_owned(),
-            Encoding::Latin1 | Encoding::Other(_) => content.iter().copied().map(char::from).collect(),
-        };
+        let (encoding, text) = Encoding::decode(language, bytes)?;
         let original = Lines::of(text.as_bytes());
-        let mut source = Self {
-            path: path.clone(),
-            text,
-            language,
-            encoding,
-            bom,
-            original,
-            history: vec![],
-            analysis: None,
-        };
+        let mut source =
+            Self { path: path.clone(), text, language, encoding, original, history: vec![], analysis: None };
         source.analyse()?;
         Ok(source)
     }
 
     /// The bytes of the file.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = if self.bom { BOM.to_vec() } else { Vec::new() };
-        match self.encoding {
-            Encoding::Utf8 => bytes.extend_from_slice(self.text.as_bytes()),
-            Encoding::Latin1 | Encoding::Other(_) => {
-                for c in self.text.chars() {
-                    bytes.push(u8::try_from(c).map_err(|_| self.unencodable())?);
-                }
-            }
-        }
-        Ok(bytes)
-    }
-
-    fn unencodable(&self) -> Refusal {
-        let encoding = match &self.encoding {
-            Encoding::Utf8 => "UTF-8",
-            Encoding::Latin1 => "latin-1",
-            Encoding::Other(name) => name,
-        };
-        Refusal::Encoding {
-            encoding: encoding.to_owned(),
-            detail: "the new text holds characters it cannot write",
-        }
+        self.encoding.encode(&self.text)
     }
 
     /// What the parser says, for languages with a definition.
@@ -179,17 +112,7 @@ impl Source {
     pub(crate) fn spliced(&self, splices: &[Splice]) -> Result<Self, Refusal> {
         let mut next = self.clone();
         for splice in splices {
-            let writable = match self.encoding {
-                Encoding::Utf8 => true,
-                Encoding::Latin1 => splice.text.chars().all(|c| u32::from(c) < 256),
-                Encoding::Other(_) => splice.text.is_ascii() || self.text[splice.span.range()] == splice.text,
-            };
-            if !writable {
-                return Err(self.unencodable());
-            }
-            if splice.text.contains('\0') {
-                return Err(Refusal::Unfit("the new text holds a NUL character".to_owned()));
-            }
+            self.encoding.check(&splice.text, &self.text[splice.span.range()])?;
         }
         // From the end, so that places before stay where they are.
         for splice in splices.iter().rev() {
@@ -209,17 +132,7 @@ impl Source {
 
     /// Refuses a text whose own declaration says that its bytes mean something else than what is written.
     pub(crate) fn check_declaration(&self) -> Result<(), Refusal> {
-        let bytes = self.bytes()?;
-        let again = Self::read(&self.path, &bytes)?;
-        if again.text == self.text && (again.encoding == self.encoding || self.text.is_ascii()) {
-            return Ok(());
-        }
-        let encoding =
-            again.language.and_then(|language| (language.declared_encoding)(&bytes)).unwrap_or_default();
-        Err(Refusal::Encoding {
-            encoding,
-            detail: "the changed declaration does not fit the rest of the file",
-        })
+        self.encoding.check_declaration(self.language, &self.bytes()?, &self.text)
     }
 
     fn analyse(&mut self) -> Result<(), Refusal> {
@@ -266,22 +179,4 @@ fn moved(span: Span, done: &Splice) -> Option<Span> {
     }
     let by = |at: usize| at - (done.span.end - done.span.start) + done.text.len();
     Some(Span::new(by(span.start), by(span.end)))
-}
-
-/// The encoding of a content: as declared, or UTF-8 where it is that, or else unknown bytes.
-fn encoding(declared: Option<String>, content: &[u8]) -> Result<Encoding, Refusal> {
-    let is_utf8 = std::str::from_utf8(content).is_ok();
-    let Some(declared) = declared else {
-        return Ok(if is_utf8 { Encoding::Utf8 } else { Encoding::Other("unknown".to_owned()) });
-    };
-    let name = declared.to_ascii_lowercase().replace('_', "-");
-    match name.as_str() {
-        "utf-8" | "utf8" | "utf-8-sig" | "u8" if is_utf8 => Ok(Encoding::Utf8),
-        "utf-8" | "utf8" | "utf-8-sig" | "u8" => Ok(Encoding::Other("not the declared utf-8".to_owned())),
-        "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "iso-latin-1" | "l1" => Ok(Encoding::Latin1),
-        _ if content.is_ascii() || LIKE_ASCII.iter().any(|prefix| name.starts_with(prefix)) => {
-            Ok(Encoding::Other(declared))
-        }
-        _ => Err(Refusal::Encoding { encoding: declared, detail: "files in it cannot be edited" }),
-    }
 }
