@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod page;
 pub mod pull_requests;
 pub mod repos;
+pub mod reservations;
 mod row;
 pub mod runs;
 pub mod steps;

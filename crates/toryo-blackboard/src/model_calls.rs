@@ -1,6 +1,6 @@
 //! Model calls: journal and ledger in one. A reply is stored, and its cost added to the run, before it is used.
 
-use crate::{Db, Error, db::Connection, row};
+use crate::{Db, Error, db::Connection, reservations, row};
 use serde_json::Value;
 use toryo_domain::{Digest, Role, RunId, StepId, Usd};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ pub async fn find(db: &Db, step: StepId, call_no: u32, request: &Digest) -> Resu
         .await?)
 }
 
-/// Stores a reply and adds its cost to the run. What a provider was paid for is kept even where the lease was
+/// Stores a reply, adds its cost to the run and ends the call's reservation. What a provider was paid for is kept even where the lease was
 /// lost meanwhile, so that the next attempt does not pay again.
 ///
 /// # Errors
@@ -112,9 +112,9 @@ pub async fn insert(db: &mut Connection, call: &NewModelCall) -> Result<(), Erro
         .bind(call.cost.nanos())
         .bind(count(call.latency_ms))
         .bind(call.recorded)
-        .execute(db)
+        .execute(&mut *db)
         .await?;
-    Ok(())
+    reservations::remove(db, call.step_id, call.call_no, call.fence).await
 }
 
 /// What a run has used so far.

@@ -3,7 +3,7 @@
 use crate::config::{Config, Deployment, InForce, Price, WithoutKey};
 use crate::error::Error;
 use crate::journal::memory::MemoryJournal;
-use crate::journal::{CallKey, CallRecord, Journal, JournalError, StoredReply};
+use crate::journal::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply};
 use crate::prices;
 use crate::provider::{ModelProvider, ProviderError, ProviderReply, ProviderRequest, Providers};
 use crate::reply::{Finish, Reply, Usage};
@@ -21,6 +21,10 @@ use toryo_domain::Usd;
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a paid reply is offered to a journal that does not answer, before it is given up.
 const JOURNAL_ATTEMPTS: u32 = 4;
+
+/// First and longest wait before a reservation is asked for again.
+const RESERVE_AGAIN: Duration = Duration::from_millis(50);
+const RESERVE_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 
 /// Calls models on behalf of steps. Cheap to clone; shared by all agents of a process.
 #[derive(Clone)]
@@ -103,8 +107,9 @@ impl Gateway {
     /// reply, the journal has it. A cancellation ends it within a moment, except while a reply that is already
     /// paid is being journalled.
     ///
-    /// The check of the limits sees what is journalled, not what other calls of the run are just asking for: calls
-    /// in parallel may together overshoot a limit by what they had in flight.
+    /// The call's worst case is reserved before it is sent and settled with its reply, so calls side by side share what
+    /// is left of the run's limits and never overshoot them. A call that fits only if others take less than their worst
+    /// case waits for them.
     ///
     /// # Errors
     /// A refusal by a model is a reply, not an error. See [`Error`].
@@ -121,14 +126,21 @@ impl Gateway {
             return Ok(stored.replayed());
         }
         let resolved = self.0.resolve(&request.route)?;
-        or_cancelled(self.0.check_limits(caller, request, &resolved), cancel).await?;
-        let answer = self.0.ask(caller, request, &resolved, cancel).await?;
+        or_cancelled(self.0.reserve(caller, request, &resolved), cancel).await?;
+        let answer = match self.0.ask(caller, request, &resolved, cancel).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.0.release(caller).await;
+                return Err(error);
+            }
+        };
         let record = answer.into_record(key, request, &resolved);
         match self.0.record(caller, &record).await {
             Ok(()) => Ok(record.reply.fresh()),
             // The reply that later attempts will find has to be the one that is used now.
             Err(Error::Journal(JournalError::AnsweredAlready)) => {
                 tracing::warn!(step = %caller.step_key, "a call was answered twice; the first answer counts");
+                self.0.release(caller).await;
                 let first = self.0.find(&key).await?;
                 Ok(first.map_or_else(|| record.reply.fresh(), StoredReply::replayed))
             }
@@ -224,30 +236,41 @@ impl Inner {
         Ok(in_time(self.journal.find(key)).await?)
     }
 
-    /// Refuses a call whose worst case the run's limits do not cover.
-    async fn check_limits(
+    /// Reserves the worst case of a call, waiting for calls under way where it fits only beside less of them. The wait
+    /// ends: whoever holds a reservation is bounded by its own deadline and its lease.
+    async fn reserve(
         &self,
         caller: &Caller,
         request: &Request,
         resolved: &Resolved<'_>,
     ) -> Result<(), Error> {
-        let spent = in_time(self.journal.spent(caller.run_id)).await?;
-        let input = prices::guess_input_tokens(request);
-        let output = u64::from(output_tokens(request, resolved.deployment));
-        let tokens = input + output;
-        if spent.tokens.saturating_add(tokens) > caller.limits.tokens {
-            return Err(Error::BudgetTokens {
-                limit: caller.limits.tokens,
-                spent: spent.tokens,
-                needed: tokens,
-            });
+        let most = worst_case(request, resolved);
+        let mut wait = RESERVE_AGAIN;
+        loop {
+            match in_time(self.journal.reserve(caller, most)).await? {
+                Reserved::Held => return Ok(()),
+                Reserved::Wait => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(RESERVE_AGAIN_AT_MOST);
+                }
+                Reserved::Refused { spent, limits }
+                    if spent.tokens.saturating_add(most.tokens) > limits.tokens =>
+                {
+                    let (limit, needed) = (limits.tokens, most.tokens);
+                    return Err(Error::BudgetTokens { limit, spent: spent.tokens, needed });
+                }
+                Reserved::Refused { spent, limits } => {
+                    return Err(Error::BudgetUsd { limit: limits.usd, spent: spent.usd, needed: most.usd });
+                }
+            }
         }
-        let usage = Usage { input, output, ..Usage::default() };
-        let usd = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage));
-        if spent.usd + usd > caller.limits.usd {
-            return Err(Error::BudgetUsd { limit: caller.limits.usd, spent: spent.usd, needed: usd });
+    }
+
+    /// Gives back what a call without a reply had reserved. Where that fails the lease's end does it.
+    async fn release(&self, caller: &Caller) {
+        if let Err(error) = in_time(self.journal.release(caller)).await {
+            tracing::debug!(step = %caller.step_key, %error, "a reservation stays until its lease ends");
         }
-        Ok(())
     }
 
     /// Asks the provider until it answers, fails for good, or time is up.
@@ -318,6 +341,15 @@ fn check(caller: &Caller, request: &Request) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::BadRequest(wrong.to_owned()))
+}
+
+/// What a call may use at most.
+fn worst_case(request: &Request, resolved: &Resolved<'_>) -> Spent {
+    let input = prices::guess_input_tokens(request);
+    let output = u64::from(output_tokens(request, resolved.deployment));
+    let usage = Usage { input, output, ..Usage::default() };
+    let usd = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage));
+    Spent { usd, tokens: input.saturating_add(output) }
 }
 
 /// What the agent asked for plus room for hidden reasoning, within what the deployment allows.

@@ -10,7 +10,7 @@ use crate::request::Caller;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use toryo_domain::{Digest, FailureClass, RunId, StepId, Usd};
+use toryo_domain::{Digest, FailureClass, Limits, RunId, StepId, Usd};
 
 /// Keeps replies and counts their cost.
 #[async_trait]
@@ -30,11 +30,54 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::AnsweredAlready`] where the key holds another reply: nothing was written.
     async fn record(&self, caller: &Caller, record: &CallRecord) -> Result<(), JournalError>;
 
+    /// Reserves the worst case of a call that is about to be sent, in one atomic step. [`record`](Self::record) settles
+    /// it; a lease that is lost gives it back.
+    ///
+    /// # Errors
+    /// [`JournalError::StaleFence`] where the step's lease is no longer the caller's: nothing is reserved.
+    async fn reserve(&self, caller: &Caller, most: Spent) -> Result<Reserved, JournalError>;
+
+    /// Gives back what a call reserved that got no reply. Nothing happens where nothing is reserved.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn release(&self, caller: &Caller) -> Result<(), JournalError>;
+
     /// What the run has used so far.
     ///
     /// # Errors
     /// The store does not answer.
     async fn spent(&self, run: RunId) -> Result<Spent, JournalError>;
+}
+
+/// What came of asking for a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// The call may be sent.
+    Held,
+    /// It would fit if the calls now under way took less than their worst case: ask again when they have ended.
+    Wait,
+    /// It does not fit whatever becomes of the others.
+    Refused {
+        /// What the run has used.
+        spent: Spent,
+        /// What it may use.
+        limits: Limits,
+    },
+}
+
+/// Whether a call of at most `most` may be sent beside others that hold `held`: the one rule of all adapters.
+#[must_use]
+pub fn decide(limits: Limits, spent: Spent, held: Spent, most: Spent) -> Reserved {
+    let fits = |used: Spent| used.usd <= limits.usd && used.tokens <= limits.tokens;
+    let alone = spent.and(most);
+    if !fits(alone) {
+        Reserved::Refused { spent, limits }
+    } else if fits(alone.and(held)) {
+        Reserved::Held
+    } else {
+        Reserved::Wait
+    }
 }
 
 /// What a reply is found by.
@@ -91,6 +134,14 @@ pub struct Spent {
     pub usd: Usd,
     /// Tokens, in and out.
     pub tokens: u64,
+}
+
+impl Spent {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { usd: self.usd + other.usd, tokens: self.tokens.saturating_add(other.tokens) }
+    }
 }
 
 /// Why the journal failed.

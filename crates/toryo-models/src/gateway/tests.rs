@@ -309,15 +309,30 @@ async fn a_journal_that_stays_away_hands_out_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_fence_stops_the_caller_and_keeps_what_is_paid() {
-    let mut bench = Bench::new([Answer::text("paid")]);
+async fn a_lease_that_is_lost_before_the_call_sends_nothing() {
+    let bench = Bench::new([Answer::text("never")]);
     bench.journal.set_fence(bench.caller.step_id, 8);
     let error = bench.call().await.unwrap_err();
     assert!(matches!(error, Error::Journal(JournalError::StaleFence)), "{error}");
-    bench.caller.fence = 8;
-    bench.caller.attempt = 2;
-    let reply = bench.call().await.unwrap();
-    assert_eq!((reply.content.as_str(), reply.journalled, bench.asked()), ("paid", true, 1));
+    assert_eq!(bench.asked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_during_the_call_stops_the_caller_and_keeps_what_is_paid() {
+    let (journal, mut asker) = (Arc::new(MemoryJournal::new()), caller());
+    let (held, step) = (Arc::clone(&journal), asker.step_id);
+    let provider = FakeProvider::new(move |_, _| {
+        held.set_fence(step, 8);
+        Answer::text("paid")
+    });
+    let providers = Providers::new().with("openai", Arc::clone(&provider) as Arc<dyn ModelProvider>);
+    let gateway = Gateway::new(&config(), providers, journal as Arc<dyn Journal>).unwrap();
+    let cancel = CancellationToken::new();
+    let error = gateway.complete(&asker, &request(), &cancel).await.unwrap_err();
+    assert!(matches!(error, Error::Journal(JournalError::StaleFence)), "{error}");
+    (asker.fence, asker.attempt) = (8, 2);
+    let reply = gateway.complete(&asker, &request(), &cancel).await.unwrap();
+    assert_eq!((reply.content.as_str(), reply.journalled, provider.requests().len()), ("paid", true, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! A journal in memory, for tests: same rules as the Postgres adapter, and faults on demand.
 
-use super::{CallKey, CallRecord, Journal, JournalError, Spent, StoredReply};
+use super::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply};
 use crate::request::Caller;
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -15,8 +15,16 @@ pub struct MemoryJournal(Mutex<State>);
 struct State {
     records: HashMap<CallKey, CallRecord>,
     spent: HashMap<RunId, Spent>,
+    reserved: HashMap<(StepId, u32), Held>,
     fences: HashMap<StepId, i64>,
     faults: Vec<Fault>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    run: RunId,
+    fence: i64,
+    most: Spent,
 }
 
 /// What shall go wrong at the next `record`.
@@ -67,6 +75,11 @@ impl State {
         let spent = self.spent.entry(caller.run_id).or_default();
         spent.usd += record.reply.cost;
         spent.tokens = spent.tokens.saturating_add(record.reply.usage.total());
+        self.reserved.remove(&(caller.step_id, caller.call_no));
+    }
+
+    fn is_stale(&self, step: StepId, fence: i64) -> bool {
+        self.fences.get(&step).is_some_and(|held| *held != fence)
     }
 }
 
@@ -91,13 +104,36 @@ impl Journal for MemoryJournal {
             Some(_) => return Err(JournalError::AnsweredAlready),
             None => state.keep(caller, record),
         }
-        if state.fences.get(&caller.step_id).is_some_and(|fence| *fence != caller.fence) {
+        if state.is_stale(caller.step_id, caller.fence) {
             return Err(JournalError::StaleFence);
         }
         match next {
             Some(Fault::AnswerLost) => Err(fault("the answer was lost")),
             Some(Fault::Unavailable) | None => Ok(()),
         }
+    }
+
+    async fn reserve(&self, caller: &Caller, most: Spent) -> Result<Reserved, JournalError> {
+        let mut state = self.state();
+        if state.is_stale(caller.step_id, caller.fence) {
+            return Err(JournalError::StaleFence);
+        }
+        let call = (caller.step_id, caller.call_no);
+        let others = state.reserved.iter().filter(|(other, held)| {
+            held.run == caller.run_id && **other != call && !state.is_stale(other.0, held.fence)
+        });
+        let held = others.fold(Spent::default(), |sum, (_, held)| sum.and(held.most));
+        let spent = state.spent.get(&caller.run_id).copied().unwrap_or_default();
+        let decision = super::decide(caller.limits, spent, held, most);
+        if decision == Reserved::Held {
+            state.reserved.insert(call, Held { run: caller.run_id, fence: caller.fence, most });
+        }
+        Ok(decision)
+    }
+
+    async fn release(&self, caller: &Caller) -> Result<(), JournalError> {
+        self.state().reserved.remove(&(caller.step_id, caller.call_no));
+        Ok(())
     }
 
     async fn spent(&self, run: RunId) -> Result<Spent, JournalError> {

@@ -1,10 +1,11 @@
 //! The journal on the blackboard.
 
-use super::{CallKey, CallRecord, Journal, JournalError, Spent, StoredReply};
+use super::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply, decide};
 use crate::request::Caller;
 use async_trait::async_trait;
 use toryo_blackboard::model_calls::{self, NewModelCall};
-use toryo_blackboard::{Db, Error, db, steps};
+use toryo_blackboard::reservations::{self, NewReservation};
+use toryo_blackboard::{Db, Error, db, runs, steps};
 use toryo_domain::RunId;
 
 /// The journal on the blackboard; cheap to clone.
@@ -49,6 +50,37 @@ impl Journal for PostgresJournal {
             Some(_) => Err(JournalError::AnsweredAlready),
             None => Err(failed.into()),
         }
+    }
+
+    /// Under the lock of the run's row, with the limits as they are now: a person may have changed them since the step
+    /// began.
+    async fn reserve(&self, caller: &Caller, most: Spent) -> Result<Reserved, JournalError> {
+        let mut tx = self.0.begin().await?;
+        let run = runs::lock(&mut tx, caller.run_id).await?;
+        steps::check_fence(&mut tx, caller.step_id, caller.fence).await?;
+        let held =
+            reservations::held_by_others(&mut tx, caller.run_id, caller.step_id, caller.call_no).await?;
+        let held = Spent { usd: held.cost, tokens: held.tokens };
+        let spent = Spent { usd: run.cost, tokens: run.tokens_in.saturating_add(run.tokens_out) };
+        let decision = decide(run.allowance(), spent, held, most);
+        if decision == Reserved::Held {
+            let new = NewReservation {
+                run_id: caller.run_id,
+                step_id: caller.step_id,
+                call_no: caller.call_no,
+                fence: caller.fence,
+                most: model_calls::Spent { cost: most.usd, tokens: most.tokens },
+            };
+            reservations::put(&mut tx, &new).await?;
+        }
+        db::commit(tx).await?;
+        Ok(decision)
+    }
+
+    async fn release(&self, caller: &Caller) -> Result<(), JournalError> {
+        let mut tx = self.0.begin().await?;
+        reservations::remove(&mut tx, caller.step_id, caller.call_no, caller.fence).await?;
+        Ok(db::commit(tx).await?)
     }
 
     async fn spent(&self, run: RunId) -> Result<Spent, JournalError> {

@@ -207,3 +207,87 @@ async fn a_run_that_does_not_exist_has_spent_nothing_known() {
     let error = ground.journal().spent(RunId::generate()).await.unwrap_err();
     assert_eq!(error.class(), FailureClass::Input, "{error}");
 }
+
+/// A third of the default limit of tokens, and a little more.
+const THIRD: Spent = Spent { usd: Usd::ZERO, tokens: 700_000 };
+
+async fn shares(ground: &dyn Ground) {
+    let (journal, first) = (ground.journal(), ground.caller());
+    let call = |call_no| Caller { call_no, ..first.clone() };
+    assert_eq!(journal.reserve(&call(1), THIRD).await.unwrap(), Reserved::Held);
+    assert_eq!(journal.reserve(&call(2), THIRD).await.unwrap(), Reserved::Held);
+    // Whoever asks again holds one reservation, not two; a third does not fit beside both.
+    assert_eq!(journal.reserve(&call(2), THIRD).await.unwrap(), Reserved::Held);
+    assert_eq!(journal.reserve(&call(3), THIRD).await.unwrap(), Reserved::Wait);
+
+    // A call that took less than its worst case leaves room, one without a reply leaves all of its own.
+    journal.record(&call(1), &record(&call(1), "a", "x")).await.unwrap();
+    assert_eq!(journal.reserve(&call(3), THIRD).await.unwrap(), Reserved::Held);
+    assert_eq!(journal.reserve(&call(4), THIRD).await.unwrap(), Reserved::Wait);
+    journal.release(&call(3)).await.unwrap();
+    assert_eq!(journal.reserve(&call(4), THIRD).await.unwrap(), Reserved::Held);
+
+    // What cannot fit beside what is spent is refused at once.
+    let all = Spent { usd: Usd::ZERO, tokens: Limits::default().tokens };
+    let spent = Spent { usd: Usd::from_nanos(1_234_567), tokens: 1050 };
+    let refused = Reserved::Refused { spent, limits: Limits::default() };
+    assert_eq!(journal.reserve(&call(5), all).await.unwrap(), refused);
+
+    // A crash: the lease is lost, and with it what its calls had reserved.
+    let fence = ground.lose_lease().await;
+    let told = journal.reserve(&call(6), THIRD).await;
+    assert!(matches!(told, Err(JournalError::StaleFence)), "{told:?}");
+    let next = |call_no| Caller { fence, ..call(call_no) };
+    assert_eq!(journal.reserve(&next(1), THIRD).await.unwrap(), Reserved::Held);
+    assert_eq!(journal.reserve(&next(2), THIRD).await.unwrap(), Reserved::Held);
+    assert_eq!(journal.reserve(&next(3), THIRD).await.unwrap(), Reserved::Wait);
+}
+
+#[tokio::test]
+async fn calls_in_memory_share_what_is_left() {
+    shares(&InMemory(MemoryJournal::new(), caller(RunId::generate(), StepId::generate(), 1))).await;
+}
+
+#[tokio::test]
+async fn calls_on_postgres_share_what_is_left() {
+    shares(&OnPostgres::new().await).await;
+}
+
+#[tokio::test]
+async fn of_many_reservations_at_once_no_more_are_held_than_fit() {
+    let ground = OnPostgres::new().await;
+    let most = Spent { usd: Usd::from_nanos(1_100_000_000), tokens: 10 };
+    let mut asking = tokio::task::JoinSet::new();
+    for call_no in 1..=12 {
+        let (journal, caller) = (ground.0.clone(), Caller { call_no, ..ground.caller() });
+        asking.spawn(async move { journal.reserve(&caller, most).await });
+    }
+    let all = asking.join_all().await;
+    let held = all.into_iter().filter(|it| matches!(it, Ok(Reserved::Held))).count();
+    assert_eq!(held, 4, "of 5 dollars at 1.10 each");
+}
+
+proptest::proptest! {
+    /// Whatever is decided in whatever order, what is spent and held never passes the limits, and nobody waits forever:
+    /// who is told to wait fits as soon as nothing else is held.
+    #[test]
+    fn reservations_never_pass_the_limits(asked in proptest::collection::vec((0..3_000_000_000_i64, 0..1_200_000_u64, proptest::bool::ANY), 1..40)) {
+        let limits = Limits::default();
+        let (mut spent, mut held) = (Spent::default(), Vec::<Spent>::new());
+        for (nanos, tokens, settles) in asked {
+            let most = Spent { usd: Usd::from_nanos(nanos), tokens };
+            let sum = held.iter().copied().fold(Spent::default(), Spent::and);
+            match decide(limits, spent, sum, most) {
+                Reserved::Held => held.push(most),
+                Reserved::Wait => proptest::prop_assert_eq!(decide(limits, spent, Spent::default(), most), Reserved::Held),
+                Reserved::Refused { .. } => proptest::prop_assert!(spent.and(most).usd > limits.usd || spent.and(most).tokens > limits.tokens),
+            }
+            if settles && !held.is_empty() {
+                let settled = held.remove(0);
+                spent = spent.and(settled);
+            }
+            let sum = held.iter().copied().fold(spent, Spent::and);
+            proptest::prop_assert!(sum.usd <= limits.usd && sum.tokens <= limits.tokens);
+        }
+    }
+}
