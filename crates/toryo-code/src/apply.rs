@@ -6,9 +6,8 @@
 
 mod check;
 mod encoding;
-mod fit;
+pub(crate) mod fit;
 mod hunks;
-mod imports;
 mod locate;
 mod operations;
 mod plan;
@@ -22,7 +21,7 @@ pub(crate) use encoding::text_of;
 use locate::Place;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
-use source::Source;
+pub(crate) use source::{Source, Splice};
 use std::collections::BTreeMap;
 use toryo_domain::RepoPath;
 

@@ -1,6 +1,6 @@
 //! What a file defines, imports and uses.
 
-use crate::language::{self, Language};
+use crate::language::{self, Doc, Language, Layout};
 use crate::syntax::{self, Walk};
 use crate::text::{Lines, Span};
 use std::collections::{HashMap, HashSet};
@@ -11,20 +11,24 @@ use tree_sitter::{Node, QueryCursor, Tree};
 /// What kind of thing a symbol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SymbolKind {
-    /// A class.
+    /// A type with members: a class, structure, enumeration, interface or trait; also a block of members such as
+    /// Rust's `impl`.
     Class,
-    /// A function outside a class, also one inside another function.
+    /// A function outside a class, also one inside another function; a macro.
     Function,
-    /// A function directly inside a class.
+    /// A function directly inside a class, or one that belongs to a type by its receiver.
     Method,
-    /// A name assigned at the level of a module or class.
+    /// A module or namespace inside a file.
+    Module,
+    /// A name for a value or type at the level of a file, module or class.
     Variable,
 }
 
 /// Something a file defines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Symbol {
-    /// The dotted path, such as `Class.method`; the second of equals is `f[2]`.
+    /// The dotted path, such as `Class.method`; the second of equals is `f[2]`. What stands in a block of members
+    /// is named after its type; the block itself by its header, such as `impl Display for Foo`.
     pub path: String,
     /// The last name of the path.
     pub name: String,
@@ -32,22 +36,23 @@ pub struct Symbol {
     pub kind: SymbolKind,
     /// The header without the body, on one line.
     pub signature: String,
-    /// The first line with text of its docstring.
+    /// The first line with text of its documentation.
     pub doc: Option<String>,
-    /// Its bytes: from the first decorator to the end of its last line of code or of a comment of its own,
-    /// without the line break.
+    /// Its bytes: from its documentation, decorators, attributes or `export` above it to the end of its last
+    /// line of code or of a comment of its own, without the line break.
     pub span: Span,
-    /// The same without decorators.
+    /// The same without what stands in front: decorators, attributes, documentation, `export`.
     pub definition: Span,
     /// The bytes of its name where it is defined.
     pub name_span: Span,
-    /// The bytes of its body, if it has one.
+    /// The bytes of its body, if it has one: its statements or members without the braces around them. An empty
+    /// body is empty behind its brace.
     pub body: Option<Span>,
     /// The first line of the span, from 1.
     pub first_line: u32,
     /// The last line of the span, from 1, inclusive.
     pub last_line: u32,
-    /// The symbol it is defined in, as an index of the outline's symbols.
+    /// The symbol whose bytes hold it, as an index of the outline's symbols.
     pub parent: Option<usize>,
 }
 
@@ -101,6 +106,43 @@ struct Found<'tree> {
     node: Node<'tree>,
     name: Node<'tree>,
     body: Option<Node<'tree>>,
+    /// The type that it belongs to from outside, or whose members it holds.
+    owner: Option<Node<'tree>>,
+    /// Earlier patterns win where several find one name.
+    pattern: usize,
+}
+
+/// Something in front of a definition that belongs to it: a decorator, an attribute, a comment of documentation.
+struct Attached {
+    span: Span,
+    is_comment: bool,
+}
+
+impl Attached {
+    /// A comment is attached only if it is documentation and starts its line.
+    fn of(node: Node<'_>, language: &Language, text: &str) -> Option<Self> {
+        let (start, own) = (node.start_byte(), text[node.byte_range()].trim_end());
+        let span = Span::new(start, start + own.len());
+        if !language.comments.contains(&node.kind()) {
+            return Some(Self { span, is_comment: false });
+        }
+        let Doc::Above { starts, .. } = language.doc else { return None };
+        let is_doc = |mark: &&str| {
+            let rest = own.strip_prefix(*mark);
+            rest.is_some_and(|rest| !rest.starts_with(mark.chars().next_back().unwrap_or_default()))
+        };
+        let before = text[..start].trim_end_matches([' ', '\t']);
+        let starts_line = before.is_empty() || before.ends_with('\n');
+        (starts_line && starts.iter().any(is_doc)).then_some(Self { span, is_comment: true })
+    }
+}
+
+/// A definition whose end is not reached yet.
+struct Open {
+    symbol: usize,
+    end: usize,
+    /// What the paths of its members start with.
+    path: String,
 }
 
 /// The outline of a parsed text.
@@ -110,13 +152,16 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
     let mut outline = Outline::default();
     let mut found: Vec<Found<'_>> = Vec::new();
     let mut outer_starts: HashMap<usize, usize> = HashMap::new();
+    let mut attached: Vec<Attached> = Vec::new();
     let mut uses: Vec<Node<'_>> = Vec::new();
+    let mut imports: Vec<std::ops::Range<usize>> = Vec::new();
     let mut no_uses: HashSet<usize> = HashSet::new();
     let mut cursor = QueryCursor::new();
     let mut matches = cursor.matches(query, tree.root_node(), text.as_bytes());
     while let Some(matched) = matches.next() {
         let (mut kind, mut node, mut name, mut body, mut outer, mut inner) =
             (None, None, None, None, None, None);
+        let mut owner = None;
         for capture in matched.captures() {
             match query.capture_names()[capture.index as usize] {
                 "reference" => uses.push(capture.node),
@@ -124,6 +169,7 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
                     no_uses.insert(capture.node.start_byte());
                 }
                 "import" => {
+                    imports.push(capture.node.byte_range());
                     let from = outline.imports.len();
                     (language.imports)(capture.node, text, &mut outline.imports);
                     let line = lines.number_at(capture.node.start_byte());
@@ -131,31 +177,45 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
                 }
                 "class" => (kind, node) = (Some(SymbolKind::Class), Some(capture.node)),
                 "function" => (kind, node) = (Some(SymbolKind::Function), Some(capture.node)),
+                "module" => (kind, node) = (Some(SymbolKind::Module), Some(capture.node)),
                 "variable" => (kind, node) = (Some(SymbolKind::Variable), Some(capture.node)),
                 "name" => name = Some(capture.node),
                 "body" => body = Some(capture.node),
+                "owner" => owner = Some(capture.node),
+                "attached" => attached.extend(Attached::of(capture.node, language, text)),
                 "outer" => outer = Some(capture.node),
                 "inner" => inner = Some(capture.node),
                 _ => {}
             }
         }
         if let (Some(kind), Some(node), Some(name)) = (kind, node, name) {
-            found.push(Found { kind, node, name, body });
+            found.push(Found { kind, node, name, body, owner, pattern: matched.pattern_index });
         }
         if let (Some(outer), Some(inner)) = (outer, inner) {
             outer_starts.insert(inner.start_byte(), outer.start_byte());
         }
     }
+    found.sort_by_key(|found| (found.name.start_byte(), found.pattern));
+    found.dedup_by_key(|found| found.name.start_byte());
     found.sort_by_key(|found| (found.node.start_byte(), found.name.start_byte()));
-    no_uses.extend(found.iter().map(|found| found.name.start_byte()));
+    attached.sort_by_key(|attached| attached.span.end);
+    let named = found.iter().filter(|found| found.owner.is_none_or(|owner| owner.id() != found.name.id()));
+    no_uses.extend(named.map(|found| found.name.start_byte()));
     uses.retain(|node| !no_uses.contains(&node.start_byte()));
     uses.sort_by_key(Node::start_byte);
+    imports.sort_by_key(|import| import.start);
+    let mut imports = imports.iter().peekable();
+    uses.retain(|node| {
+        while imports.next_if(|import| import.end <= node.start_byte()).is_some() {}
+        imports.peek().is_none_or(|import| node.start_byte() < import.start)
+    });
     let reference = |node: &Node<'_>| Reference {
         name: text[node.byte_range()].to_owned(),
         line: lines.number_at(node.start_byte()),
     };
     outline.references = uses.iter().map(reference).collect();
-    outline.symbols = Placing { language, text, lines: &lines, outer_starts: &outer_starts }.symbols(&found);
+    let placing = Placing { language, text, lines: &lines, outer_starts: &outer_starts, attached: &attached };
+    outline.symbols = placing.symbols(&found);
     outline
 }
 
@@ -182,81 +242,164 @@ struct Placing<'a> {
     text: &'a str,
     lines: &'a Lines,
     outer_starts: &'a HashMap<usize, usize>,
+    attached: &'a [Attached],
 }
 
 impl Placing<'_> {
     fn symbols(&self, found: &[Found<'_>]) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> = Vec::new();
-        let mut ends: Vec<(usize, usize)> = Vec::new(); // Open definitions: index of the symbol, end of its node.
-        let mut seen: HashMap<(Option<usize>, &str), u32> = HashMap::new();
+        let mut open: Vec<Open> = Vec::new();
+        let mut seen: HashMap<(String, String), u32> = HashMap::new();
         for one in found {
-            while ends.last().is_some_and(|(_, end)| *end <= one.node.start_byte()) {
-                ends.pop();
+            while open.last().is_some_and(|open| open.end <= one.node.start_byte()) {
+                open.pop();
             }
-            let parent = ends.last().map(|(index, _)| *index);
+            let parent = open.last().map(|open| open.symbol);
             let parent_kind = parent.map(|index| symbols[index].kind);
             let in_function = matches!(parent_kind, Some(SymbolKind::Function | SymbolKind::Method));
             if one.kind == SymbolKind::Variable && in_function {
                 continue;
             }
-            let kind = match (one.kind, parent_kind) {
-                (SymbolKind::Function, Some(SymbolKind::Class)) => SymbolKind::Method,
-                (kind, _) => kind,
+            let owner = one.owner.and_then(|owner| last_word(&self.text[owner.byte_range()]));
+            let of_a_type = parent_kind == Some(SymbolKind::Class) || owner.is_some();
+            let kind = match one.kind {
+                SymbolKind::Function if of_a_type => SymbolKind::Method,
+                kind => kind,
             };
-            let name = &self.text[one.name.byte_range()];
-            let count = seen.entry((parent, name)).and_modify(|count| *count += 1).or_insert(1);
-            let last = if *count == 1 { name.to_owned() } else { format!("{name}[{count}]") };
-            let path = parent.map_or_else(|| last.clone(), |index| format!("{}.{last}", symbols[index].path));
+            let around = open.last().map_or("", |open| open.path.as_str());
+            // A block of members is named by its header and its members after their type.
+            let is_block = owner.is_some() && kind == SymbolKind::Class;
+            let owned = owner.map(|owner| joined(around, owner));
+            let within = owned.as_deref().filter(|_| !is_block).unwrap_or(around);
+            let name = if is_block { self.block_name(one) } else { self.name(one).to_owned() };
+            let count = seen.entry((within.to_owned(), name.clone())).or_insert(0);
+            *count += 1;
+            let path = joined(within, &if *count == 1 { name.clone() } else { format!("{name}[{count}]") });
             if kind != SymbolKind::Variable {
-                ends.push((symbols.len(), one.node.end_byte()));
+                let path = owned.filter(|_| is_block).unwrap_or_else(|| path.clone());
+                open.push(Open { symbol: symbols.len(), end: one.node.end_byte(), path });
             }
-            symbols.push(self.symbol(one, kind, path, parent));
+            symbols.push(self.symbol(one, kind, name, path, parent));
         }
         symbols
     }
 
-    fn symbol(&self, found: &Found<'_>, kind: SymbolKind, path: String, parent: Option<usize>) -> Symbol {
-        let inner = found.node.start_byte();
-        let start = self.outer_starts.get(&inner).copied().unwrap_or(inner);
+    /// A definition's name; a text in quotes without them.
+    fn name(&self, found: &Found<'_>) -> &str {
+        self.text[found.name.byte_range()].trim_matches(['"', '\''])
+    }
+
+    /// The header of a block of members, without parameters of its own and conditions.
+    fn block_name(&self, found: &Found<'_>) -> String {
+        let end = found.name.end_byte();
+        let mut cursor = found.node.walk();
+        let children = found.node.children(&mut cursor);
+        let words = children.take_while(|child| child.start_byte() < end);
+        let words = words.filter(|child| !child.kind().ends_with("_parameters"));
+        one_line(&words.map(|child| &self.text[child.byte_range()]).collect::<Vec<_>>().join(" "))
+    }
+
+    fn symbol(
+        &self,
+        found: &Found<'_>,
+        kind: SymbolKind,
+        name: String,
+        path: String,
+        parent: Option<usize>,
+    ) -> Symbol {
+        let node = found.node.start_byte();
+        let inner = bare_start(found.node, self.language.decorators, self.language.modifiers);
+        let (start, comments) = self.start(node);
         let end = self.end(found, start);
         let header = &self.text[inner..header_end(found, self.language.comments).unwrap_or(end)];
-        let doc = found.body.and_then(self.language.doc);
+        let doc = match self.language.doc {
+            Doc::Inside { node, first_line } => {
+                found.body.and_then(node).and_then(|doc| first_line(&self.text[doc.byte_range()]))
+            }
+            Doc::Above { .. } => comments.iter().find_map(|doc| comment_line(&self.text[doc.range()])),
+        };
         Symbol {
             path,
-            name: self.text[found.name.byte_range()].to_owned(),
+            name,
             kind,
-            signature: one_line(header.trim_end_matches([':', '{'])),
-            doc: doc.and_then(|doc| (self.language.doc_line)(&self.text[doc.byte_range()])),
+            signature: one_line(header.trim_end_matches([':', '{', ';', ','])),
+            doc,
             span: Span::new(start, end),
             definition: Span::new(inner, end),
             name_span: Span::new(found.name.start_byte(), found.name.end_byte()),
-            body: found.body.map(|body| Span::new(body.start_byte(), end.max(body.start_byte()))),
+            body: found.body.map(|body| self.body(body, end)),
             first_line: self.lines.number_at(start),
             last_line: self.lines.number_at(end.saturating_sub(1).max(start)),
             parent,
         }
     }
 
+    /// Where a definition starts with all that is attached to it, and its comments of documentation in order.
+    fn start(&self, node: usize) -> (usize, Vec<Span>) {
+        let mut start = node;
+        while let Some(outer) = self.outer_starts.get(&start).filter(|outer| **outer < start) {
+            start = *outer;
+        }
+        let mut comments = Vec::new();
+        let mut rest = self.attached.partition_point(|attached| attached.span.end <= start);
+        while let Some(last) = rest.checked_sub(1).and_then(|last| self.attached.get(last)) {
+            let gap = &self.text[last.span.end..start];
+            let apart = last.is_comment && gap.matches('\n').count() > 1;
+            if apart || !gap.trim().is_empty() {
+                break;
+            }
+            comments.extend(last.is_comment.then_some(last.span));
+            start = last.span.start;
+            rest -= 1;
+        }
+        comments.reverse();
+        (start, comments)
+    }
+
+    /// A body without the braces around it.
+    fn body(&self, body: Node<'_>, end: usize) -> Span {
+        let start = body.start_byte();
+        match (self.language.layout, braces(body)) {
+            (Layout::Indented { .. }, _) => Span::new(start, end.max(start)),
+            (Layout::Braces, None) => Span::new(start, body.end_byte()),
+            (Layout::Braces, Some(braces)) => {
+                let inside = &self.text[braces.start + 1..braces.end - 1];
+                let content = inside.trim_start();
+                let first = if content.is_empty() { 0 } else { inside.len() - content.len() };
+                let first = braces.start + 1 + first;
+                Span::new(first, first + content.trim_end().len())
+            }
+        }
+    }
+
     /// Where a definition ends. A grammar may end it after a comment that belongs to what follows, or before
     /// one that is indented as its own; so only code counts, then comments deeper than the definition.
     fn end(&self, found: &Found<'_>, start: usize) -> usize {
-        let code = last_code(found.node, self.language.comments);
+        let mut code = last_code(found.node, self.language.comments);
+        let after = self.text[code..].trim_start_matches([' ', '\t']);
+        if after.starts_with(self.language.terminators) && !self.text[..code].ends_with(';') {
+            code = self.text.len() - after.len() + 1;
+        }
         if found.body.is_none() {
             return code;
         }
-        let owner = column(&self.text[self.lines.start_of_line_at(start)..start]);
+        let comment = self.language.line_comment;
         let mut end = code;
         let rest = self.lines.end_of_line_at(code.saturating_sub(1));
         let tail = self.text.get(code..rest).unwrap_or_default();
-        if tail.trim_start().starts_with('#') {
+        if tail.trim_start().starts_with(comment) {
             end = code + tail.trim_end().len();
         }
+        if self.language.layout == Layout::Braces {
+            return end;
+        }
+        let owner = column(&self.text[self.lines.start_of_line_at(start)..start]);
         let mut at = rest;
         while let Some(line) =
             self.text.get(at..self.lines.end_of_line_at(at)).filter(|line| !line.is_empty())
         {
             let content = line.trim_start();
-            if content.starts_with('#') && column(&line[..line.len() - content.len()]) > owner {
+            if content.starts_with(comment) && column(&line[..line.len() - content.len()]) > owner {
                 end = at + line.trim_end().len();
             } else if !content.is_empty() {
                 break;
@@ -288,6 +431,57 @@ fn last_code(node: Node<'_>, comments: &[&str]) -> usize {
     }
 }
 
+/// The braces of a body, which may have words before them.
+fn braces(body: Node<'_>) -> Option<Span> {
+    let last = body.child(body.child_count().checked_sub(1)?).filter(|last| last.kind() == "}")?;
+    let mut cursor = body.walk();
+    let first = body.children(&mut cursor).find(|child| child.kind() == "{")?;
+    Some(Span::new(first.start_byte(), last.end_byte()))
+}
+
+/// Where a definition starts behind the decorators and annotations in it.
+fn bare_start(node: Node<'_>, decorators: &[&str], modifiers: &[&str]) -> usize {
+    let mut cursor = node.walk();
+    let mut inside = cursor.goto_first_child();
+    while inside {
+        let kind = cursor.node().kind();
+        if modifiers.contains(&kind) {
+            let bare = bare_start(cursor.node(), decorators, &[]);
+            if bare < cursor.node().end_byte() {
+                return bare;
+            }
+        } else if !decorators.contains(&kind) {
+            return cursor.node().start_byte();
+        }
+        inside = cursor.goto_next_sibling();
+    }
+    // A node of decorators only, or a leaf.
+    if node.child_count() == 0 { node.start_byte() } else { node.end_byte() }
+}
+
+/// The last word of a type's name, such as `Foo` of `&'a mut a::Foo<T>`.
+fn last_word(text: &str) -> Option<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let text = text.split('<').next()?.trim_end_matches(|c| !is_word(c));
+    let start =
+        text.rfind(|c| !is_word(c)).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
+    text.get(start..).filter(|word| !word.is_empty())
+}
+
+/// A dotted path of a path, which may be empty, and a name.
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The first line with text of a comment of documentation.
+fn comment_line(comment: &str) -> Option<String> {
+    let content = |line: &str| {
+        let line = line.trim().trim_start_matches(['/', '*', '!']).trim_end_matches("*/").trim();
+        Some(line.to_owned()).filter(|line| !line.is_empty())
+    };
+    comment.lines().find_map(content)
+}
+
 /// The column at which white space ends; a tab reaches the next multiple of eight, as in Python.
 pub(crate) fn column(indentation: &str) -> usize {
     indentation.chars().fold(0, |column, c| match c {
@@ -299,10 +493,13 @@ pub(crate) fn column(indentation: &str) -> usize {
 
 /// The end of the last token before the body, comments apart; `None` where there is no body.
 fn header_end(found: &Found<'_>, comments: &[&str]) -> Option<usize> {
-    let body = found.body?.start_byte();
+    let body = found.body?;
+    let body = braces(body).map_or(body.start_byte(), |braces| braces.start);
     let mut cursor = found.node.walk();
     let before = found.node.children(&mut cursor).take_while(|child| child.start_byte() < body);
-    before.filter(|child| !comments.contains(&child.kind())).last().map(|child| child.end_byte())
+    let last = before.filter(|child| !comments.contains(&child.kind())).last();
+    // The body may stand deeper, as in `const f = () => { … }`.
+    last.map(|child| child.end_byte().min(body))
 }
 
 fn one_line(text: &str) -> String {

@@ -184,7 +184,7 @@ impl<'a> Ranking<'a> {
             let around = self.weights.class_in_symbol * outer
                 + self.weights.file_in_symbol * files[symbol.file as usize].1 / top;
             let kind = match symbol.kind {
-                SymbolKind::Class | SymbolKind::Variable => self.weights.class,
+                SymbolKind::Class | SymbolKind::Module | SymbolKind::Variable => self.weights.class,
                 SymbolKind::Function | SymbolKind::Method => 1.0,
             };
             (at, (own + around) * kind * weight_of(self.index.files[symbol.file as usize].kind))

@@ -3,7 +3,7 @@
 use super::fit::{Block, Style};
 use super::locate::{Place, locate};
 use super::source::{Source, Splice};
-use super::{Miss, check, imports, plan, rename};
+use super::{Miss, check, plan, rename};
 use crate::edit::{Operation, Target};
 use crate::outline::{Symbol, SymbolKind};
 use crate::refusal::Refusal;
@@ -37,7 +37,7 @@ pub(super) fn apply(operations: &[Operation], target: &Target, source: &Source) 
     let mut now = source.clone();
     for (index, operation) in operations.iter().enumerate() {
         let splices = match (operation, &symbol) {
-            (Operation::AddImport { text }, _) => imports::splices(text, &now)?,
+            (Operation::AddImport { text }, _) => add_imports(text, &now)?,
             (_, Some(symbol)) => splices(operation, symbol, &now)?,
             (_, None) => return Err(unfit("the operation needs a symbol")),
         };
@@ -58,6 +58,11 @@ pub(super) fn apply(operations: &[Operation], target: &Target, source: &Source) 
     Ok(now)
 }
 
+fn add_imports(text: &str, source: &Source) -> Result<Vec<Splice>, Miss> {
+    let language = source.language.ok_or_else(|| unfit("imports of this kind of file are not understood"))?;
+    (language.add_imports)(text, source)
+}
+
 /// Where a byte is after splices that do not replace it.
 fn moved(at: usize, splices: &[Splice]) -> usize {
     let before = splices.iter().filter(|splice| splice.span.end <= at);
@@ -70,7 +75,7 @@ fn splices(operation: &Operation, symbol: &Symbol, source: &Source) -> Result<Ve
         Operation::SetSignature { text } => set_signature(text, symbol, source),
         Operation::AddDecorator { text } => add_decorator(text, symbol, source),
         Operation::RemoveDecorator { name } => remove_decorator(name, symbol, source),
-        Operation::AddImport { text } => imports::splices(text, source),
+        Operation::AddImport { text } => add_imports(text, source),
         Operation::Rename { to } => rename::splices(symbol, to, source),
         Operation::Wrap { before, after } => wrap(before, after, symbol, source),
         Operation::SetDocstring { text } => set_docstring(text, symbol, source),
@@ -86,7 +91,7 @@ fn definition<'a>(symbol: &Symbol, source: &'a Source) -> Option<Node<'a>> {
 /// The span of a definition's docstring.
 pub(super) fn docstring(symbol: &Symbol, source: &Source) -> Option<Span> {
     let body = definition(symbol, source)?.child_by_field_name("body")?;
-    let doc = (source.language?.doc)(body)?;
+    let doc = source.language?.inner_doc(body)?;
     Some(Span::new(doc.start_byte(), doc.end_byte()))
 }
 
@@ -162,7 +167,7 @@ fn brings_docstring(block: &Block, source: &Source) -> bool {
     let text = block.at("", Style::Spaces(4)).joined("\n");
     let Some(language) = source.language else { return false };
     let tree = crate::syntax::parse(language, &text).ok();
-    tree.is_some_and(|tree| (language.doc)(tree.root_node()).is_some())
+    tree.is_some_and(|tree| language.inner_doc(tree.root_node()).is_some())
 }
 
 fn set_signature(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
@@ -316,7 +321,7 @@ fn literal(text: &str, to: &str, source: &Source) -> String {
     let text = text.replace("\r\n", "\n");
     let parsed = source.language.and_then(|language| {
         let tree = crate::syntax::parse(language, &text).ok()?;
-        let doc = (language.doc)(tree.root_node())?;
+        let doc = language.inner_doc(tree.root_node())?;
         Some(doc.byte_range() == (0..text.len()) && !tree.root_node().has_error())
     });
     if parsed == Some(true) {

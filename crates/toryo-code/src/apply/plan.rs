@@ -7,6 +7,7 @@ use super::fit::{Block, Style};
 use super::locate::Place;
 use super::source::{Source, Splice};
 use crate::edit::Position;
+use crate::language::Layout;
 use crate::outline::{Symbol, SymbolKind, column};
 use crate::refusal::Refusal;
 use crate::text::Span;
@@ -292,7 +293,7 @@ pub(super) fn delete(place: &Place, source: &Source) -> Result<Vec<Splice>, Miss
 
 /// The removal of a statement or expression.
 fn without(span: Span, source: &Source) -> Splice {
-    if let Some(filler) = source.language.filter(|_| is_alone(span, source)).map(|language| language.filler) {
+    if let Some(filler) = filler(span, source) {
         return Splice::new(span.start, span.end, filler);
     }
     let lines = source.lines();
@@ -325,17 +326,25 @@ fn within_line(span: Span, line_end: usize, source: &Source) -> Splice {
     Splice::new(before.strip_suffix(';').map_or(span.start, str::len), span.end, "")
 }
 
+/// What has to stand in the place of a statement, if its body may not be empty.
+fn filler(span: Span, source: &Source) -> Option<&'static str> {
+    match source.language?.layout {
+        Layout::Indented { filler } => Some(filler).filter(|_| is_alone(span, source)),
+        Layout::Braces => None,
+    }
+}
+
 /// Whether a statement is the only one of its block.
 fn is_alone(span: Span, source: &Source) -> bool {
     let (Some(language), Some(analysis)) = (source.language, source.analysis()) else { return false };
     let mut node = analysis.tree.root_node().descendant_for_byte_range(span.start, span.start + 1);
     while let Some(inner) = node {
         let Some(parent) = inner.parent() else { return false };
-        if parent.start_byte() < span.start || parent.kind() == language.block {
+        if parent.start_byte() < span.start || language.blocks.contains(&parent.kind()) {
             let mut cursor = parent.walk();
             let is_code = |child: &tree_sitter::Node<'_>| !language.comments.contains(&child.kind());
             let statements = parent.named_children(&mut cursor).filter(is_code).count();
-            return parent.kind() == language.block
+            return language.blocks.contains(&parent.kind())
                 && statements == 1
                 && inner.end_byte() >= span.end.min(inner.end_byte());
         }

@@ -1,8 +1,10 @@
 //! Python: docstrings, imports, and what its grammar does not refuse.
 
 mod faults;
+mod imports;
+mod rename;
 
-use super::Language;
+use super::{Doc, Language, Layout};
 use crate::outline::Import;
 use std::sync::OnceLock;
 use tree_sitter::Node;
@@ -12,19 +14,32 @@ pub(super) static PYTHON: Language = Language {
     name: "Python",
     extensions: &["py", "pyi"],
     grammar: || tree_sitter_python::LANGUAGE.into(),
-    queries: include_str!("python.scm"),
+    queries: &[include_str!("python.scm")],
     compiled: OnceLock::new(),
+    layout: Layout::Indented { filler: "pass" },
     comments: &["comment"],
+    line_comment: "#",
     strings: &["string"],
-    block: "block",
-    filler: "pass",
-    declared_encoding,
-    doc: docstring,
-    doc_line,
+    blocks: &["block"],
+    doc: Doc::Inside { node: docstring, first_line: doc_line },
+    decorators: &["decorator"],
+    modifiers: &[],
+    decorator: Some(("@", "")),
+    terminators: &[],
+    definition_starts: &["def ", "class ", "async def ", "@"],
+    gap: 2,
+    keywords: KEYWORDS,
     imports,
+    add_imports: imports::splices,
+    names_of: rename::places,
+    declared_encoding,
     prepare,
     faults: faults::faults,
 };
+
+/// Words that are no names (Python reference, 2.3.1).
+const KEYWORDS: &str = " False None True and as assert async await break class continue def del elif else except \
+    finally for from global if import in is lambda nonlocal not or pass raise return try while with yield ";
 
 /// The docstring of a body: its first statement, if that is a plain string.
 fn docstring(body: Node<'_>) -> Option<Node<'_>> {

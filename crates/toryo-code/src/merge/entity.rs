@@ -64,7 +64,7 @@ impl Version {
             let Some(body) = class.and_then(|class| class.body) else { break };
             let mut inner =
                 self.tree.root_node().descendant_for_byte_range(body.start, body.end.max(body.start + 1) - 1);
-            while let Some(block) = inner.filter(|node| node.kind() != self.language.block) {
+            while let Some(block) = inner.filter(|node| !self.language.blocks.contains(&node.kind())) {
                 inner = block.parent();
             }
             container = inner

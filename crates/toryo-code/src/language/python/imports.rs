@@ -1,7 +1,7 @@
-//! `add_import`: finds the block where imports of the same kind stand, and never doubles one.
+//! `add_import` in Python: finds the block where imports of the same kind stand, and never doubles one.
 
-use super::Miss;
-use super::source::{Source, Splice};
+use crate::apply::fit::{Block, Style};
+use crate::apply::{Miss, Source, Splice};
 use crate::refusal::Refusal;
 use tree_sitter::Node;
 
@@ -27,10 +27,7 @@ struct Statement {
 /// The splices that add what these import statements import and the file does not.
 pub(super) fn splices(text: &str, source: &Source) -> Result<Vec<Splice>, Miss> {
     let unfit = |why: &str| Miss::from(Refusal::Unfit(why.to_owned()));
-    let text = super::fit::Block::of(text, source.language)
-        .trimmed()
-        .at("", super::fit::Style::Spaces(4))
-        .joined("\n");
+    let text = Block::of(text, source.language).trimmed().at("", Style::Spaces(4)).joined("\n");
     let asked = Source::read(&source.path, format!("{text}\n").as_bytes())?;
     let (Some(asked_tree), Some(tree)) = (asked.analysis(), source.analysis()) else {
         return Err(unfit("imports of this kind of file are not understood"));
@@ -228,7 +225,7 @@ fn leading_end(source: &Source) -> usize {
 fn head_end(source: &Source) -> usize {
     let lines = source.lines();
     let doc = source.analysis().and_then(|analysis| {
-        let doc = (source.language?.doc)(analysis.tree.root_node())?;
+        let doc = source.language?.inner_doc(analysis.tree.root_node())?;
         Some(lines.end_of_line_at(doc.end_byte().saturating_sub(1)))
     });
     let comments =

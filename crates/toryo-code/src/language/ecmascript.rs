@@ -1,0 +1,89 @@
+//! JavaScript, TypeScript and TSX: one language with two grammars more.
+
+mod imports;
+
+use super::{CommentForm, Doc, Language, Layout};
+use std::sync::OnceLock;
+
+/// JavaScript with JSX, by whichever module system.
+pub(super) static JAVASCRIPT: Language = language(
+    "JavaScript",
+    &["js", "jsx", "mjs", "cjs"],
+    || tree_sitter_javascript::LANGUAGE.into(),
+    &[include_str!("ecmascript.scm"), include_str!("javascript.scm")],
+);
+
+/// TypeScript without JSX, where `<T>x` is a cast.
+pub(super) static TYPESCRIPT: Language = language(
+    "TypeScript",
+    &["ts", "mts", "cts"],
+    || tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
+    &[include_str!("ecmascript.scm"), include_str!("typescript.scm")],
+);
+
+/// TypeScript with JSX.
+pub(super) static TSX: Language = language(
+    "TSX",
+    &["tsx"],
+    || tree_sitter_typescript::LANGUAGE_TSX.into(),
+    &[include_str!("ecmascript.scm"), include_str!("typescript.scm")],
+);
+
+/// Reserved words (ECMA-262, 12.7.2) and those that are reserved in modules.
+const KEYWORDS: &str = " arguments await break case catch class const continue debugger default delete do else \
+    enum eval export extends false finally for function if implements import in instanceof interface let new null \
+    package private protected public return static super switch this throw true try typeof var void while with \
+    yield ";
+
+const fn language(
+    name: &'static str,
+    extensions: &'static [&'static str],
+    grammar: fn() -> tree_sitter::Language,
+    queries: &'static [&'static str],
+) -> Language {
+    Language {
+        name,
+        extensions,
+        grammar,
+        queries,
+        compiled: OnceLock::new(),
+        layout: Layout::Braces,
+        comments: &["comment", "html_comment", "hash_bang_line"],
+        line_comment: "//",
+        strings: &["template_string"],
+        blocks: &["statement_block", "class_body", "interface_body", "enum_body", "object_type", "program"],
+        doc: Doc::Above { starts: &["/**"], form: CommentForm::Block },
+        decorators: &["decorator"],
+        modifiers: &[],
+        decorator: Some(("@", "")),
+        terminators: &[';', ','],
+        definition_starts: &[
+            "function ",
+            "function* ",
+            "async function ",
+            "class ",
+            "abstract class ",
+            "export function ",
+            "export async function ",
+            "export default ",
+            "export class ",
+            "export abstract class ",
+            "export interface ",
+            "export enum ",
+            "interface ",
+            "enum ",
+            "namespace ",
+            "export namespace ",
+            "@",
+            "/**",
+        ],
+        gap: 1,
+        keywords: KEYWORDS,
+        imports: imports::listed,
+        add_imports: imports::splices,
+        names_of: super::no_names,
+        declared_encoding: super::no_encoding,
+        prepare: super::no_preparation,
+        faults: super::no_faults,
+    }
+}
