@@ -11,6 +11,7 @@ mod hunks;
 mod locate;
 mod operations;
 mod plan;
+mod quote;
 mod rename;
 mod source;
 

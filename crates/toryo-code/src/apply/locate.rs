@@ -163,8 +163,8 @@ fn lines(first: u32, last: u32, expect: Option<&str>, source: &Source) -> Result
     for ((line, expected), found) in
         (first..).zip(expect.unwrap_or_default().lines()).zip(text.split_inclusive('\n'))
     {
-        // The place is fixed, so exact, trailing white space and indentation are one pass: equal when trimmed.
-        if expected.trim() != found.trim() {
+        // The place is fixed, so the passes of a search are one.
+        if !super::quote::same(expected, found) {
             let found = without_break(found).to_owned();
             let refusal = Refusal::Unexpected { line, expected: expected.to_owned(), found };
             return Err(Miss { refusal, candidates: lines_like(expected, source) });
@@ -182,7 +182,7 @@ fn lines_like(text: &str, source: &Source) -> Vec<Candidate> {
     equal.take(MOST_CANDIDATES).map(|(number, line)| line_candidate(number, line, &lines, source)).collect()
 }
 
-fn line_candidate(number: u32, line: &str, lines: &Lines, source: &Source) -> Candidate {
+pub(super) fn line_candidate(number: u32, line: &str, lines: &Lines, source: &Source) -> Candidate {
     let span = lines.span(number).unwrap_or(Span::new(0, 0));
     let owner =
         source.symbols().iter().rfind(|symbol| symbol.span.start < span.end && span.start < symbol.span.end);

@@ -47,8 +47,14 @@ fn a_diff_that_does_not_fit_names_the_first_line_that_differs() {
     ] {
         let refused = diff(TEXT, patch);
         assert!(refused.contains(reason), "{refused}");
-        assert!(refused.ends_with("Nothing was applied.\n"), "{refused}");
+        assert!(refused.contains("Nothing was applied.\n"), "{refused}");
     }
+    let ambiguous =
+        diff("def f():\n    return 1\n\n\ndef g():\n    return 1\n", "@@ @@\n-    return 1\n+    return 2\n");
+    assert_eq!(
+        ambiguous,
+        "refused: hunk 1 fits at 2 places; add context lines. Nothing was applied.\n  f at 2: return 1\n  g at 6: return 1\n"
+    );
     let insert =
         edit(TEXT, "insert", json!({"line_range": [1, 1], "position": "after"}), "@@ -1 +1 @@\n-a\n+b\n");
     assert_eq!(insert, "refused: a unified diff belongs to edit_type replace. Nothing was applied.\n");
@@ -78,4 +84,85 @@ fn hunks_count_lines_as_the_file_was_read() {
         outcome(&format!("//- a.txt\n{TEXT}"), &[insert, diff]),
         "//- a.txt\n0\n0\n0\na\nx\nc\nd\ne\ny\nc\n"
     );
+}
+
+const INDENTED: &str =
+    "class A:\n    def f(self):\n        a = 1\n\n        return a\n\n    def g(self):\n        a = “1”\n";
+
+#[test]
+fn a_quotation_at_another_indentation_shifts_what_it_adds() {
+    let after = INDENTED.replace("return a\n", "if a:\n            return a\n        return 0\n");
+    let patch = "@@ -1,4 +1,5 @@\n def f(self):\n     a = 1\n \n-    return a\n+    if a:\n+        return a\n+    return 0\n";
+    assert_eq!(diff(INDENTED, patch), after);
+    let deeper = "@@ @@\n             a = 1\n \n-            return a\n+            if a:\n+                return a\n+            return 0\n";
+    assert_eq!(diff(INDENTED, deeper), after);
+    assert_eq!(diff(&INDENTED.replace("    ", "\t"), patch), after.replace("    ", "\t"));
+    let tabs =
+        "@@ -1,4 +1,5 @@\n def f(self):\n \ta = 1\n \n-\treturn a\n+\tif a:\n+\t\treturn a\n+\treturn 0\n";
+    assert_eq!(diff(INDENTED, tabs), after);
+    let uneven = "@@ -1,4 +1,5 @@\n def f(self):\n         a = 1\n \n-    return a\n+    return 0\n";
+    let refused = diff(INDENTED, uneven);
+    assert!(
+        refused.contains("line 3 differs first: expected `        a = 1`, found `        a = 1`"),
+        "{refused}"
+    );
+    let too_far = "@@ @@\n             a = 1\n \n-            return a\n+return 0\n";
+    assert!(diff(INDENTED, too_far).contains("its added lines cannot be moved"));
+}
+
+#[test]
+fn look_alikes_are_found_and_what_is_added_stays_as_written() {
+    let patch = "@@ -7,2 +7,2 @@\n def g(self):\n-    a = \"1\"\n+    a = \"2\"\n";
+    assert_eq!(diff(INDENTED, patch), INDENTED.replace("“1”", "\"2\""));
+    let spaces = "@@ @@\n-\u{a0}\u{a0}\u{a0}\u{a0}\u{a0}\u{a0}\u{a0}\u{a0}return a\n+        return 0\n";
+    assert_eq!(diff(INDENTED, spaces), INDENTED.replace("return a", "return 0"));
+    // Letters of other scripts are themselves.
+    assert!(diff("a = 1\n", "@@ @@\n-а = 1\n+a = 2\n").contains("does not fit"));
+}
+
+#[test]
+fn numbers_of_a_header_are_hints() {
+    assert_eq!(diff(TEXT, "@@\n d\n-e\n+x\n"), TEXT.replace('e', "x"));
+    assert_eq!(
+        diff(TEXT, "@@ class A: @@\n d\n-e\n+x\n@@ def f():\n+y\n b\n c\n"),
+        "a\nb\nc\nd\nx\ny\nb\nc\n"
+    );
+    let refused = diff(TEXT, "@@ -3,0 +4,1 @@\n+x\n");
+    assert!(
+        refused.contains("hunk 1 has no context; give lines of the file above or below what it adds"),
+        "{refused}"
+    );
+    // Ruby's class variables are no hunks.
+    assert_eq!(
+        diff_of_text("a\n", "@@b = 1\n"),
+        "refused: an existing file is never replaced as a whole; change the parts that differ by symbol or line_range. Nothing was applied.\n"
+    );
+}
+
+#[test]
+fn lines_that_look_like_headers_are_lines() {
+    assert_eq!(diff("-- a\nb\n", "@@ -1,2 +1,2 @@\n--- a\n+++ x\n b\n"), "++ x\nb\n");
+    for second in ["--- a/b.py\n+++ b/b.py\n@@ -1 +1 @@\n-b\n+c\n", "diff --git a/b.py b/b.py\n"] {
+        let refused = diff(TEXT, &format!("@@ -1 +1 @@\n-a\n+x\n{second}"));
+        assert!(refused.contains("it changes several files; make one edit of each"), "{refused}");
+    }
+}
+
+#[test]
+fn a_long_quotation_is_searched_for_quickly() {
+    // Each of these took the product of both lengths line by line.
+    let text = "    a\n".repeat(100_000);
+    for (old, reason) in [("a", "fits at 100 places"), ("    a", "fits at"), ("b", "does not fit")] {
+        let started = std::time::Instant::now();
+        let patch = format!("@@ @@\n{} {old}\n+c\n", " a\n".repeat(10_000));
+        let refused = diff_of_text(&text, &patch);
+        assert!(refused.contains(reason), "{}", &refused[..200.min(refused.len())]);
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+    }
+}
+
+/// A diff of a file without a language.
+fn diff_of_text(before: &str, patch: &str) -> String {
+    let edit = json!({"file_path": "a.txt", "edit_type": "replace", "patch": patch, "locator": {"whole_file": true}});
+    outcome(&format!("//- a.txt\n{before}"), &[edit])
 }
