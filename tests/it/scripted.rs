@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use toryo_domain::output::{
-    CodeOutput, CriticOutput, IntegrateOutput, MergeOutput, PlanOutput, ReproduceOutput, RetrieveOutput,
-    SpecOutput, TestOutput, TestSummary,
+    CodeOutput, CriticOutput, DraftOutput, IntegrateOutput, MergeOutput, PlanOutput, ReproduceOutput,
+    RetrieveOutput, SpecOutput, TestOutput, TestSummary,
 };
 use toryo_domain::{
     ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind,
@@ -150,7 +150,21 @@ pub fn good(key: &StepKey, subtasks: &[Subtask]) -> Output {
                 url: "http://127.0.0.1/ui/pulls/1".into(),
                 head_branch: "toryo/x".into(),
                 state: PullRequestState::Open,
+                draft: false,
             },
+        }),
+        StepKind::Draft => Output::Draft(DraftOutput {
+            branch: "toryo/x".into(),
+            commit: commit(),
+            pull_request: PullRequest {
+                number: 1,
+                url: "http://127.0.0.1/ui/pulls/1".into(),
+                head_branch: "toryo/x".into(),
+                state: PullRequestState::Open,
+                draft: true,
+            },
+            holds: vec![],
+            missing: vec![],
         }),
     }
 }

@@ -26,6 +26,7 @@ pub struct Conversation<'a> {
     /// The number of the last call.
     calls: u32,
     recorded: bool,
+    route: String,
 }
 
 impl<'a> Conversation<'a> {
@@ -46,15 +47,33 @@ impl<'a> Conversation<'a> {
         let schema = call.and_then(|call| tools.assets.schema(&call.schema));
         let schema =
             schema.ok_or_else(|| Failure::bug(format!("agents/{role}.toml names no prompt `{prompt}`")))?;
-        let rendered = tools
-            .assets
-            .prompts()
-            .render(prompt, schema.name(), variables)
-            .map_err(|error| Failure::from_error(error.class(), &error))?;
+        let wrong = |error: crate::assets::Error| Failure::from_error(error.class(), &error);
+        let variant = &ctx.orders.variant;
+        let rendered = match variant.prompts.get(prompt) {
+            Some(text) => tools.assets.prompts().with(prompt, text).map_err(wrong)?.render(
+                prompt,
+                schema.name(),
+                variables,
+            ),
+            None => tools.assets.prompts().render(prompt, schema.name(), variables),
+        };
+        let rendered = rendered.map_err(wrong)?;
         let mask = |text: &str| tools.mask(text);
         let user = crate::prompt::cap(&mask(&rendered.user), manifest.limits.context_tokens as usize);
         let messages = vec![Message::system(mask(&rendered.system)), Message::user(user)];
-        Ok(Self { ctx, tools, manifest, schema, messages, calls: 0, recorded: false })
+        let route = ctx.orders.variant.routes.get(role.as_str());
+        let route = route.or_else(|| variant.routes.get(&manifest.route)).unwrap_or(&manifest.route).clone();
+        Ok(Self { ctx, tools, manifest, schema, messages, calls: 0, recorded: false, route })
+    }
+
+    /// Asks the route that the manifest names for work that went round in circles, where it names one. What a fork asks
+    /// for goes before it.
+    pub fn take_another_route(&mut self) {
+        if let Some(route) =
+            self.manifest.route_when_stuck.as_ref().filter(|_| self.route == self.manifest.route)
+        {
+            self.route.clone_from(route);
+        }
     }
 
     /// The manifest in force.
@@ -162,7 +181,7 @@ impl<'a> Conversation<'a> {
             limits: ctx.task.wish.limits,
         };
         let request = Request {
-            route: self.manifest.route.clone(),
+            route: self.route.clone(),
             output: OutputSchema { name: self.schema.name().to_owned(), schema: self.schema.for_provider() },
             messages: self.messages.clone(),
             max_output_tokens: self.manifest.limits.max_output_tokens,
@@ -177,7 +196,7 @@ impl<'a> Conversation<'a> {
         let data = json!({
             "call": self.calls,
             "name": self.schema.name(),
-            "route": self.manifest.route,
+            "route": self.route,
             "provider": reply.provider,
             "model": reply.model,
             "tokens_in": reply.usage.input,

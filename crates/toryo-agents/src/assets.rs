@@ -48,6 +48,9 @@ pub struct Manifest {
     pub steps: Vec<StepKind>,
     /// The model route it asks.
     pub route: String,
+    /// The route it asks instead once its work went round in circles; usually a stronger model's. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_when_stuck: Option<String>,
     /// Tools it is given, as words for people.
     pub tools: Vec<String>,
     /// Its model calls.

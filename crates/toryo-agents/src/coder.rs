@@ -8,6 +8,7 @@
 //! [`CodeOutput`]. An edit set is applied whole or not at all; nothing that was refused is in the tree.
 
 use crate::ask::Conversation;
+use crate::course;
 use crate::edits::{self, Refusal};
 use crate::guard;
 use crate::prompt::Variables;
@@ -38,7 +39,10 @@ impl Agent for Coder {
         let tools = &*self.0;
         let situation = Situation::of(ctx, tools).await?;
         let variables = situation.variables(ctx).await?;
-        let conversation = Conversation::begin(ctx, tools, "code", variables)?;
+        let mut conversation = Conversation::begin(ctx, tools, "code", variables)?;
+        if course::has_changed(ctx, &situation.subtask.id) {
+            conversation.take_another_route();
+        }
         let done = propose(ctx, tools, &situation, conversation).await?;
 
         let start = states::start(ctx, &situation.base, &situation.subtask.id).await?;
@@ -133,7 +137,8 @@ impl<'a> Situation<'a> {
             .with_some("failure", self.failed.map(|test| test.digest.clone()))
             .with_some("analysis", analysis.map(texts::analysis))
             .with("findings", self.findings.clone())
-            .with_some("conflicts", some(conflicts.join("\n\n"))))
+            .with_some("conflicts", some(conflicts.join("\n\n")))
+            .with_some("dead_ends", course::dead_ends(ctx, &self.subtask.id)))
     }
 
     /// Edits that the role may not make, whatever they say.

@@ -4,6 +4,11 @@
 //! writes the words; figures, trailers and names are the program's.
 //!
 //! In: the sound join. Out: [`IntegrateOutput`]. A repeated attempt makes the same commit and finds the same pull request.
+//!
+//! Where a limit stops the run it makes a draft of the best state instead: `draft`, with the same branch and pull request.
+
+mod best;
+mod draft;
 
 use crate::ask::Conversation;
 use crate::failures::{forge, missing};
@@ -12,14 +17,15 @@ use crate::replies::PullRequestText;
 use crate::states;
 use crate::texts;
 use crate::tools::Tools;
+use crate::tree::Tree;
 use async_trait::async_trait;
 use serde_json::json;
 use std::sync::Arc;
 use toryo_domain::output::{IntegrateOutput, MergeOutput, SpecOutput, Weight};
 use toryo_domain::plan::MERGED;
-use toryo_domain::{EventType, NewPullRequest, Output, Role};
+use toryo_domain::{CommitId, EventType, NewPullRequest, Output, Role, StepKind};
 use toryo_engine::{Agent, Failure, StepContext};
-use toryo_forge::{CommitType, ConventionalCommit, NewCommit, PullRequestBody, naming};
+use toryo_forge::{CommitType, ConventionalCommit, NewCommit, Opened, PullRequestBody, naming};
 
 /// What stands above a pull request that was made from recorded replies.
 const REPLAY_NOTICE: &str =
@@ -35,6 +41,15 @@ impl Agent for Integrator {
     }
 
     async fn run(&self, ctx: &StepContext) -> Result<Output, Failure> {
+        if ctx.step_key.kind == StepKind::Draft {
+            return Ok(Output::Draft(draft::run(ctx, &self.0).await?));
+        }
+        Ok(Output::Integrate(self.integrate(ctx).await?))
+    }
+}
+
+impl Integrator {
+    async fn integrate(&self, ctx: &StepContext) -> Result<IntegrateOutput, Failure> {
         let tools = &*self.0;
         let spec = ctx.outputs.spec().ok_or_else(|| missing("specification"))?;
         let plan = states::plan(ctx)?;
@@ -52,22 +67,10 @@ impl Agent for Integrator {
         let mut conversation = Conversation::begin(ctx, tools, "pull_request", variables)?;
         let text: PullRequestText = conversation.ask().await?;
 
-        let commit = NewCommit {
-            base: spec.base_commit.clone(),
-            changes: tree.to_commit_changes().await?,
-            message: message(&text).render(ctx.run_id),
-            author: tools.config.author(),
-            when: ctx.task.created_at,
-        };
-        let commit = tree.mirror().commit(commit).await.map_err(forge)?;
-        let branch = naming::branch(ctx.run_id, &spec.title);
-        ctx.checkpoint()?;
-        ctx.progress(format!("publishing {branch}")).await?;
-        let repo_url = &ctx.task.wish.repo_url;
-        tools.forge.publish(repo_url, tree.mirror(), &branch, &commit).await.map_err(forge)?;
+        let (branch, commit) = publish(ctx, tools, spec, &tree, message(&text)).await?;
         let request = NewPullRequest {
             run_id: ctx.run_id,
-            repo_url: repo_url.clone(),
+            repo_url: ctx.task.wish.repo_url.clone(),
             title: text.title.clone(),
             body: with_link(
                 body(&text, spec, merge, findings, conversation.recorded()).render(ctx.run_id),
@@ -80,18 +83,52 @@ impl Agent for Integrator {
             draft: false,
         };
         let opened = tools.forge.open_pull_request(&request).await.map_err(forge)?;
-        let kind = if opened.created { EventType::PullRequestOpened } else { EventType::PullRequestUpdated };
-        let data = json!({
-            "number": opened.pull_request.number,
-            "url": opened.pull_request.url,
-            "title": text.title,
-            "branch": branch,
-            "commit": commit,
-            "recorded": conversation.recorded(),
-        });
-        ctx.emit(kind, data).await?;
-        Ok(Output::Integrate(IntegrateOutput { branch, commit, pull_request: opened.pull_request }))
+        announce(ctx, &request, &opened, conversation.recorded()).await?;
+        Ok(IntegrateOutput { branch, commit, pull_request: opened.pull_request })
     }
+}
+
+/// Commits a tree on top of the base commit and makes the run's branch point to it.
+async fn publish(
+    ctx: &StepContext,
+    tools: &Tools,
+    spec: &SpecOutput,
+    tree: &Tree,
+    message: ConventionalCommit,
+) -> Result<(String, CommitId), Failure> {
+    let commit = NewCommit {
+        base: spec.base_commit.clone(),
+        changes: tree.to_commit_changes().await?,
+        message: message.render(ctx.run_id),
+        author: tools.config.author(),
+        when: ctx.task.created_at,
+    };
+    let commit = tree.mirror().commit(commit).await.map_err(forge)?;
+    let branch = naming::branch(ctx.run_id, &spec.title);
+    ctx.checkpoint()?;
+    ctx.progress(format!("publishing {branch}")).await?;
+    tools.forge.publish(&ctx.task.wish.repo_url, tree.mirror(), &branch, &commit).await.map_err(forge)?;
+    Ok((branch, commit))
+}
+
+/// Says that the pull request stands.
+async fn announce(
+    ctx: &StepContext,
+    request: &NewPullRequest,
+    opened: &Opened,
+    recorded: bool,
+) -> Result<(), Failure> {
+    let kind = if opened.created { EventType::PullRequestOpened } else { EventType::PullRequestUpdated };
+    let data = json!({
+        "number": opened.pull_request.number,
+        "url": opened.pull_request.url,
+        "title": request.title,
+        "branch": request.head_branch,
+        "commit": request.head_commit,
+        "draft": request.draft,
+        "recorded": recorded,
+    });
+    ctx.emit(kind, data).await
 }
 
 fn message(text: &PullRequestText) -> ConventionalCommit {

@@ -19,6 +19,7 @@ pub mod tester;
 
 pub mod ask;
 pub mod baselines;
+mod course;
 pub mod edits;
 mod failures;
 mod guard;

@@ -131,6 +131,17 @@ impl Prompts {
         Ok(Self { by_name, templates: Arc::new(templates) })
     }
 
+    /// These prompts with another text for one of them, in force for one call: what a fork tries out.
+    ///
+    /// # Errors
+    /// The text is no prompt file of this name.
+    pub fn with(&self, name: &str, text: &str) -> Result<Self, Error> {
+        let other =
+            Prompt::parse(name, text).map_err(|reason| Error::wrong(format!("prompts/{name}.md"), reason))?;
+        let prompts = self.by_name.values().filter(|prompt| prompt.name != name).cloned();
+        Self::new(prompts.chain([other]).collect())
+    }
+
     /// The prompt of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Prompt> {

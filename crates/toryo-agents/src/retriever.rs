@@ -6,6 +6,7 @@
 //! In: the subtask. Out: [`RetrieveOutput`] with the pack the Coder reads.
 
 use crate::ask::Conversation;
+use crate::course;
 use crate::prompt::Variables;
 use crate::replies::RetrievalQuery;
 use crate::search;
@@ -44,7 +45,9 @@ impl Agent for Retriever {
         let variables = Variables::new()
             .with("subtask", texts::subtask(&subtask))
             .with("files", texts::files(&tree.paths()))
-            .with("outline", outline(&index, &subtask.target_files));
+            .with("outline", outline(&index, &subtask.target_files))
+            .with_some("dead_ends", course::dead_ends(ctx, &subtask.id))
+            .with_some("failure", failure(ctx, &subtask.id));
         let query: RetrievalQuery = Conversation::begin(ctx, tools, "retrieve", variables)?.ask().await?;
 
         let request = request(&subtask, &query, &index, tools);
@@ -83,6 +86,13 @@ fn request(subtask: &Subtask, query: &RetrievalQuery, index: &Index, tools: &Too
         max_files: tools.config.pack_files,
         ..PackRequest::new(text)
     }
+}
+
+/// What the code has to be looked at again for.
+fn failure(ctx: &StepContext, subtask: &str) -> Option<String> {
+    let test = ctx.outputs.test(subtask).filter(|test| !test.passed)?;
+    let suspects = test.analysis.as_ref().map(texts::analysis).unwrap_or_default();
+    Some(format!("{}\n{suspects}", test.digest))
 }
 
 fn omitted(one: &Omitted) -> String {

@@ -37,9 +37,8 @@ impl Agent for Tester {
             | StepKind::Retrieve
             | StepKind::Code
             | StepKind::Critic
-            | StepKind::Integrate) => {
-                Err(Failure::bug(format!("the Tester was given a step of kind `{kind}`")))
-            }
+            | StepKind::Integrate
+            | StepKind::Draft) => Err(Failure::bug(format!("the Tester was given a step of kind `{kind}`"))),
         }
     }
 }

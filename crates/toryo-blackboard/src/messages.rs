@@ -39,7 +39,7 @@ pub async fn insert(db: &mut Connection, run: RunId, author: &str, body: &str) -
 /// # Errors
 /// The database does not answer.
 pub async fn of_run(db: &Db, run: RunId) -> Result<Vec<Message>, Error> {
-    let rows = sqlx::query("select * from messages where run_id = $1 order by id")
+    let rows = sqlx::query("select * from messages where run_id = $1 order by created_at, id")
         .bind(run.uuid())
         .fetch_all(db.pool())
         .await?;
@@ -53,4 +53,15 @@ pub async fn of_run(db: &Db, run: RunId) -> Result<Vec<Message>, Error> {
             })
         })
         .collect()
+}
+
+/// Gives a fork what people wrote to the run it comes from.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn copy(db: &mut Connection, from: RunId, to: RunId) -> Result<(), Error> {
+    let statement = "insert into messages (id, run_id, author, body, created_at) \
+                     select gen_random_uuid(), $2, author, body, created_at from messages where run_id = $1 order by id";
+    sqlx::query(statement).bind(from.uuid()).bind(to.uuid()).execute(db).await?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use toryo_domain::{
     Approval, CommitId, Digest, Gate, IllegalTransition, Limits, NewTask, Priority, PullRequest, RunId,
-    RunSignal, RunStatus, TaskId, Usd,
+    RunSignal, RunStatus, StepKey, Stopping, TaskId, Usd, Variant,
 };
 
 /// A run.
@@ -52,14 +52,20 @@ pub struct Run {
     pub tokens_in: u64,
     /// Tokens it received.
     pub tokens_out: u64,
-    /// What it may use.
+    /// What the task allows it, or what a person allowed it since; see [`allowance`](Self::allowance).
     pub limits: Limits,
+    /// Where it comes from, if it is a fork.
+    pub origin: Option<Origin>,
     /// How urgent it is.
     pub priority: Priority,
     /// Where a person wants to approve.
     pub approval: Approval,
     /// The number of its newest event.
     pub last_seq: u64,
+    /// Milliseconds it has run until `active_since`; waiting for people is not counted.
+    pub active_ms: u64,
+    /// Since when it runs now.
+    pub active_since: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When a worker began.
@@ -91,6 +97,26 @@ pub struct Control {
     pub extra_usd: Usd,
     /// Tokens granted on top of the limit.
     pub extra_tokens: u64,
+    /// The limits that a person set in place of the task's.
+    pub limits: Option<Limits>,
+    /// A limit was hit, and the best state so far becomes a draft.
+    pub stopping: Option<Stopping>,
+    /// Rounds of `draft` asked for: one more with each limit that was hit.
+    pub drafts: u32,
+    /// A person paused it.
+    pub paused: bool,
+}
+
+/// Where a fork comes from, and what it does otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run it shares its beginning with.
+    pub run_id: RunId,
+    /// The first step that is not shared.
+    pub at: StepKey,
+    /// What it does otherwise.
+    #[serde(default)]
+    pub variant: Variant,
 }
 
 impl Default for Control {
@@ -105,12 +131,23 @@ impl Default for Control {
             extra_minutes: 0,
             extra_usd: Usd::ZERO,
             extra_tokens: 0,
+            limits: None,
+            stopping: None,
+            drafts: 1,
+            paused: false,
         }
     }
 }
 
 impl Run {
-    /// What the run may use now: the task's limits and what people granted on top of them.
+    /// How long it has run, up to `now`; waiting for people is not counted.
+    #[must_use]
+    pub fn active_ms_at(&self, now: DateTime<Utc>) -> u64 {
+        let running = self.active_since.map_or(0, |since| (now - since).num_milliseconds());
+        self.active_ms.saturating_add(u64::try_from(running).unwrap_or_default())
+    }
+
+    /// What the run may use now: the task's limits, or those a person set since, and what people granted on top of them.
     #[must_use]
     pub fn allowance(&self) -> Limits {
         Limits {
@@ -145,6 +182,7 @@ macro_rules! select {
 
 fn from_row(row: &PgRow) -> Result<Run, Error> {
     let wish: NewTask = row::json(row, "wish")?;
+    let control: Control = row::json(row, "control")?;
     Ok(Run {
         id: row::get::<uuid::Uuid>(row, "id")?.into(),
         task_id: row::get::<uuid::Uuid>(row, "task_id")?.into(),
@@ -153,7 +191,6 @@ fn from_row(row: &PgRow) -> Result<Run, Error> {
         status: row::parse(row, "status")?,
         status_reason: row::get(row, "status_reason")?,
         gate: row::parse_opt(row, "gate")?,
-        control: row::json(row, "control")?,
         base_branch: row::get(row, "base_branch")?,
         base_commit: row::parse_opt(row, "base_commit")?,
         title: row::get(row, "title")?,
@@ -165,10 +202,14 @@ fn from_row(row: &PgRow) -> Result<Run, Error> {
         cost: Usd::from_nanos(row::get(row, "cost_nano_usd")?),
         tokens_in: row::unsigned(row, "tokens_in")?,
         tokens_out: row::unsigned(row, "tokens_out")?,
-        limits: wish.limits,
+        limits: control.limits.unwrap_or(wish.limits),
+        control,
+        origin: row::json_opt(row, "origin")?,
         priority: wish.priority,
         approval: wish.approval,
         last_seq: row::unsigned(row, "last_seq")?,
+        active_ms: row::unsigned(row, "active_ms")?,
+        active_since: row::get(row, "active_since")?,
         created_at: row::get(row, "created_at")?,
         started_at: row::get(row, "started_at")?,
         finished_at: row::get(row, "finished_at")?,
@@ -256,7 +297,7 @@ pub async fn signal(
          active_ms = active_ms + case when active_since is null then 0 \
              else (extract(epoch from now() - active_since) * 1000)::bigint end, \
          active_since = case when $3 = 'running' then now() end \
-         where id = $1 and status = $2 returning started_at, finished_at";
+         where id = $1 and status = $2 returning started_at, finished_at, active_ms, active_since";
     let updated = sqlx::query(statement)
         .bind(run.id.uuid())
         .bind(run.status.as_str())
@@ -271,6 +312,8 @@ pub async fn signal(
     run.gate = gate;
     run.started_at = row::get(&updated, "started_at")?;
     run.finished_at = row::get(&updated, "finished_at")?;
+    run.active_ms = row::unsigned(&updated, "active_ms")?;
+    run.active_since = row::get(&updated, "active_since")?;
     Ok(next)
 }
 
@@ -342,14 +385,39 @@ pub async fn set_result(
     Ok(())
 }
 
-/// Running runs that have used up their minutes.
+/// Says where a run comes from.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn set_origin(db: &mut Connection, run: RunId, origin: &Origin) -> Result<(), Error> {
+    sqlx::query("update runs set origin = $2 where id = $1")
+        .bind(run.uuid())
+        .bind(row::to_json("origin", origin)?)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The forks of a run, oldest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn forks(db: &Db, run: RunId) -> Result<Vec<Run>, Error> {
+    let rows = sqlx::query(select!("where runs.origin ->> 'run_id' = $1::text order by runs.id"))
+        .bind(run.to_string())
+        .fetch_all(db.pool())
+        .await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Running runs that have used up their minutes and are not stopping already.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn overdue(db: &Db) -> Result<Vec<RunId>, Error> {
     let statement = "select runs.id from runs join tasks on tasks.id = runs.task_id \
-         where runs.status = 'running' and runs.active_ms + extract(epoch from now() - runs.active_since) * 1000 > \
-         ((tasks.wish -> 'limits' ->> 'minutes')::bigint \
+         where runs.status = 'running' and runs.control ->> 'stopping' is null and runs.active_ms + extract(epoch from now() - runs.active_since) * 1000 > \
+         (coalesce(runs.control -> 'limits' ->> 'minutes', tasks.wish -> 'limits' ->> 'minutes')::bigint \
           + coalesce((runs.control ->> 'extra_minutes')::bigint, 0)) * 60000";
     let ids: Vec<uuid::Uuid> = sqlx::query_scalar(statement).fetch_all(db.pool()).await?;
     Ok(ids.into_iter().map(RunId::from).collect())

@@ -28,6 +28,8 @@ pub enum Output {
     Merge(MergeOutput),
     /// Of `integrate`.
     Integrate(IntegrateOutput),
+    /// Of `draft`.
+    Draft(DraftOutput),
 }
 
 impl Output {
@@ -44,6 +46,7 @@ impl Output {
             Self::Critic(_) => StepKind::Critic,
             Self::Merge(_) => StepKind::Merge,
             Self::Integrate(_) => StepKind::Integrate,
+            Self::Draft(_) => StepKind::Draft,
         }
     }
 
@@ -59,7 +62,8 @@ impl Output {
             | Self::Retrieve(_)
             | Self::Test(_)
             | Self::Critic(_)
-            | Self::Integrate(_) => None,
+            | Self::Integrate(_)
+            | Self::Draft(_) => None,
         }
     }
 }
@@ -285,6 +289,21 @@ pub struct IntegrateOutput {
     pub commit: CommitId,
     /// The pull request.
     pub pull_request: PullRequest,
+}
+
+/// What a run that hit a limit leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftOutput {
+    /// The branch.
+    pub branch: String,
+    /// Its tip.
+    pub commit: CommitId,
+    /// The draft pull request.
+    pub pull_request: PullRequest,
+    /// The subtasks whose change is in it, in the plan's order.
+    pub holds: Vec<String>,
+    /// What is missing, one entry a statement.
+    pub missing: Vec<String>,
 }
 
 #[cfg(test)]

@@ -47,4 +47,7 @@ pub struct PullRequest {
     pub head_branch: String,
     /// Where it stands.
     pub state: PullRequestState,
+    /// Not yet ready for review.
+    #[serde(default)]
+    pub draft: bool,
 }

@@ -1,6 +1,8 @@
 //! The state machine of a run.
 
 use crate::{IllegalTransition, text_enum};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 text_enum! {
     /// Where a run stands.
@@ -37,8 +39,10 @@ text_enum! {
         HitGuardrail = "hit_guardrail",
         /// A person answered, approved or told it to go on.
         Resume = "resume",
-        /// A person wants a failed step tried again.
+        /// A person wants a failed step tried again, or goes back to a step.
         Retry = "retry",
+        /// A person wants it to stand still.
+        Pause = "pause",
         /// The pull request stands.
         Succeed = "succeed",
         /// A step failed for good.
@@ -55,6 +59,45 @@ text_enum! {
         Plan = "plan",
         /// The merged and tested change, before the pull request is opened.
         PullRequest = "pull_request",
+    }
+}
+
+text_enum! {
+    /// What a run has used up.
+    pub enum Limit {
+        /// Money or tokens.
+        Budget = "budget",
+        /// Minutes.
+        Time = "time",
+        /// Repairs of a subtask, or rounds that lead nowhere.
+        Loops = "loops",
+    }
+}
+
+/// A limit was hit: what runs comes to its end, the best state so far becomes a draft, then a person decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Which one.
+    pub limit: Limit,
+    /// Words for people.
+    pub reason: String,
+}
+
+/// What a run does otherwise than the settings say: what a fork was made for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Variant {
+    /// Model routes in place of others: by the route's alias or by the agent's role.
+    pub routes: BTreeMap<String, String>,
+    /// Prompt files in place of others, by the prompt's name.
+    pub prompts: BTreeMap<String, String>,
+}
+
+impl Variant {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.prompts.is_empty()
     }
 }
 
@@ -77,7 +120,8 @@ impl RunStatus {
             (Running, On::Fail) => Ok(Failed),
             (WaitingForInput | WaitingForApproval | NeedsHuman, On::Resume) => Ok(Running),
             // A failed run keeps its graph, so that what is upstream of the failure is not paid twice.
-            (NeedsHuman | Failed, On::Retry) => Ok(Running),
+            (NeedsHuman | Failed | WaitingForInput | WaitingForApproval, On::Retry) => Ok(Running),
+            (Queued | Running, On::Pause) => Ok(NeedsHuman),
             (Queued | Running | WaitingForInput | WaitingForApproval | NeedsHuman, On::Cancel) => {
                 Ok(Cancelled)
             }

@@ -18,7 +18,7 @@ text_enum! {
         Succeeded = "succeeded",
         /// It used up its attempts or failed for good.
         Failed = "failed",
-        /// Its run was cancelled before it ended.
+        /// Its run was cancelled before it ended, or a person went back to a step before it.
         Cancelled = "cancelled",
     }
 }
@@ -42,6 +42,14 @@ text_enum! {
         Cancel = "cancel",
         /// A person wants it tried again.
         Reopen = "reopen",
+        /// The run stops at a limit or a person paused it: the step waits with what it has.
+        Hold = "hold",
+        /// A person goes back to this step: it is executed again, whatever came of it.
+        Rewind = "rewind",
+        /// A person goes back to a step before it: what came of it no longer counts.
+        Supersede = "supersede",
+        /// The graph asks for it again after it was superseded.
+        Revive = "revive",
     }
 }
 
@@ -61,6 +69,10 @@ impl StepStatus {
             (Running, On::Fail) => Ok(Failed),
             (Pending | Ready | Running, On::Cancel) => Ok(Cancelled),
             (Failed, On::Reopen) => Ok(Ready),
+            (Ready | Running, On::Hold) => Ok(Pending),
+            (Ready | Running | Succeeded | Failed, On::Rewind) => Ok(Ready),
+            (Pending | Ready | Running | Succeeded | Failed, On::Supersede) => Ok(Cancelled),
+            (Cancelled, On::Revive) => Ok(Pending),
             (Pending | Ready | Running, _) | (Succeeded | Failed | Cancelled, _) => {
                 Err(IllegalTransition { from: self, signal })
             }
@@ -109,6 +121,8 @@ text_enum! {
         Merge = "merge",
         /// Branch, commit, pull request.
         Integrate = "integrate",
+        /// The best state so far as a draft pull request, where a limit stops the run.
+        Draft = "draft",
     }
 }
 
@@ -123,7 +137,7 @@ impl StepKind {
             Self::Code => Role::Coder,
             Self::Reproduce | Self::Test | Self::Merge => Role::Tester,
             Self::Critic => Role::Critic,
-            Self::Integrate => Role::Integrator,
+            Self::Integrate | Self::Draft => Role::Integrator,
         }
     }
 }

@@ -3,12 +3,16 @@
 //! [`advance`] does not look at what has just happened. It compares the steps that should exist, given all
 //! outputs and what people decided, with those that do, and says what is missing. So it does not matter in which
 //! order outcomes arrive, a repeated call changes nothing, and "resume" is: change what was decided, call again.
+//!
+//! Where a limit was hit ([`Control::stopping`]) the walk is another one: nothing new begins, and when nothing runs any
+//! more the best state so far becomes a draft. A superseded step counts as one that does not exist.
 
+use crate::loops::{self, Circle, Course};
 use std::collections::BTreeMap;
 use toryo_blackboard::runs::{Control, Run};
 use toryo_blackboard::{NewStep, StepRow};
 use toryo_domain::plan::MERGED;
-use toryo_domain::{Approval, Gate, Output, Plan, StepKey, StepKind, StepStatus, Subtask};
+use toryo_domain::{Approval, Gate, Limit, Output, Plan, StepKey, StepKind, StepStatus, Stopping, Subtask};
 
 /// What a person or the operator allows a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,17 @@ pub struct Advance {
     pub unblock: Vec<StepKey>,
     /// Where the run turns, if it does.
     pub turn: Option<Turn>,
+    /// Subtasks whose work went round in circles and takes another course with the steps appended here.
+    pub changed_course: Vec<ChangedCourse>,
+}
+
+/// A subtask, or the join, takes another course.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedCourse {
+    /// Which one.
+    pub subtask: String,
+    /// Why.
+    pub circle: Circle,
 }
 
 /// A turn of the run as a whole.
@@ -52,7 +67,7 @@ pub enum Turn {
     /// A person has to approve.
     AskApproval(Gate),
     /// A limit is reached.
-    HitGuardrail(String),
+    HitGuardrail(Stopping),
     /// The pull request stands.
     Succeed,
 }
@@ -79,7 +94,18 @@ impl Graph {
             depends_on: row.depends_on.clone(),
             output: row.output.clone(),
         };
-        Self { nodes: steps.iter().map(|row| (row.key.clone(), node(row))).collect() }
+        let counts = steps.iter().filter(|row| row.status != StepStatus::Cancelled);
+        Self { nodes: counts.map(|row| (row.key.clone(), node(row))).collect() }
+    }
+
+    /// Whether there is a change that a draft could show.
+    #[must_use]
+    pub fn has_change(&self) -> bool {
+        self.nodes.values().any(|node| match &node.output {
+            Some(Output::Code(code)) => !code.changes.is_empty(),
+            Some(Output::Merge(merge)) => !merge.changes.is_empty(),
+            Some(_) | None => false,
+        })
     }
 
     /// The output of a step that succeeded.
@@ -105,6 +131,10 @@ impl Graph {
         })
     }
 
+    fn is_running(&self) -> bool {
+        self.nodes.values().any(|node| node.status == StepStatus::Running)
+    }
+
     /// Pending steps that wait for nothing any more.
     fn unblocked(&self) -> Vec<StepKey> {
         let succeeded =
@@ -120,17 +150,45 @@ impl Graph {
 /// Says what is missing in the graph under these rules.
 #[must_use]
 pub fn advance(graph: &Graph, rules: &Rules) -> Advance {
-    let mut walk = Walk { graph: graph.clone(), rules, append: vec![], stuck: vec![] };
+    if let Some(stopping) = &rules.control.stopping {
+        return wind_up(graph, rules, stopping);
+    }
+    let mut walk =
+        Walk { graph: graph.clone(), rules, append: vec![], stuck: vec![], changed_course: vec![] };
     let turn = walk.run();
     let unblock = walk.graph.unblocked();
     let turn = match turn {
         // What cannot go on waits until everything else has come to its end.
         None if !walk.stuck.is_empty() && !walk.graph.is_moving() => {
-            Some(Turn::HitGuardrail(walk.stuck.join("; ")))
+            Some(Turn::HitGuardrail(Stopping { limit: Limit::Loops, reason: walk.stuck.join("; ") }))
         }
         turn => turn,
     };
-    Advance { append: walk.append, unblock, turn }
+    Advance { append: walk.append, unblock, turn, changed_course: walk.changed_course }
+}
+
+/// The key of the draft that the limit hit last asks for.
+#[must_use]
+pub fn draft_key(control: &Control) -> StepKey {
+    StepKey::of_run(StepKind::Draft).in_round(control.drafts)
+}
+
+/// What is missing in a run that stops at a limit: a draft of what it has, once nothing else runs.
+fn wind_up(graph: &Graph, rules: &Rules, stopping: &Stopping) -> Advance {
+    let key = draft_key(&rules.control);
+    let stop = || Some(Turn::HitGuardrail(stopping.clone()));
+    match graph.nodes.get(&key).map(|node| node.status) {
+        Some(StepStatus::Succeeded | StepStatus::Failed) => Advance { turn: stop(), ..Advance::default() },
+        Some(StepStatus::Pending) => Advance { unblock: vec![key], ..Advance::default() },
+        Some(StepStatus::Ready | StepStatus::Running | StepStatus::Cancelled) => Advance::default(),
+        None if graph.is_running() => Advance::default(),
+        None if !graph.has_change() => Advance { turn: stop(), ..Advance::default() },
+        None => Advance {
+            append: vec![NewStep { key: key.clone(), depends_on: vec![] }],
+            unblock: vec![key],
+            ..Advance::default()
+        },
+    }
 }
 
 /// One walk along the path that a run takes, appending what is missing on the way.
@@ -139,6 +197,7 @@ struct Walk<'a> {
     rules: &'a Rules,
     append: Vec<NewStep>,
     stuck: Vec<String>,
+    changed_course: Vec<ChangedCourse>,
 }
 
 impl Walk<'_> {
@@ -233,9 +292,43 @@ impl Walk<'_> {
             self.stuck.push(format!("subtask `{subtask}` is not done after {} repairs: {why}", round - 1));
             return;
         }
+        let mut before = cause;
+        match self.course(subtask) {
+            Course::Keep => {}
+            Course::Change { circle, after } => {
+                if after == round as usize {
+                    // Whoever went round in circles looks at the code afresh.
+                    let retrieve = StepKey::of_subtask(StepKind::Retrieve, subtask, round + 1);
+                    self.change_course(subtask, circle, &retrieve);
+                    self.ensure(retrieve.clone(), vec![before]);
+                    before = retrieve;
+                }
+            }
+            Course::Stop(circle) => {
+                self.stuck.push(format!("subtask `{subtask}` goes round in circles: {circle}; {why}"));
+                return;
+            }
+        }
         let code = StepKey::of_subtask(StepKind::Code, subtask, round + 1);
-        self.ensure(code.clone(), vec![cause]);
+        self.ensure(code.clone(), vec![before]);
         self.ensure(StepKey::of_subtask(StepKind::Test, subtask, round + 1), vec![code]);
+    }
+
+    /// How the work on a subtask goes on. Whoever resumes a run that stopped in a circle wants it tried again, so what
+    /// was granted on top of the limit is not cut short.
+    fn course(&self, subtask: &str) -> Course {
+        let course = loops::course(&loops::history(subtask, |key| self.graph.output(key)));
+        match course {
+            Course::Stop(_) if self.rules.control.extra_repairs > 0 => Course::Keep,
+            course => course,
+        }
+    }
+
+    /// Notes a new course, once: with the first step of it.
+    fn change_course(&mut self, subtask: &str, circle: Circle, first: &StepKey) {
+        if !self.graph.nodes.contains_key(first) {
+            self.changed_course.push(ChangedCourse { subtask: subtask.to_owned(), circle });
+        }
     }
 
     /// Walks the join of all subtasks to the pull request.
@@ -283,6 +376,20 @@ impl Walk<'_> {
             return;
         }
         let code = StepKey::of_subtask(StepKind::Code, MERGED, round);
+        match self.course(MERGED) {
+            Course::Keep => {}
+            Course::Change { circle, after } => {
+                if after == round as usize {
+                    self.change_course(MERGED, circle, &code);
+                }
+            }
+            // A person who asked for another round gets it.
+            Course::Stop(_) if round < self.rules.control.merge_rounds => {}
+            Course::Stop(circle) => {
+                self.stuck.push(format!("the joined change goes round in circles: {circle}; {why}"));
+                return;
+            }
+        }
         self.ensure(code.clone(), vec![cause]);
         self.ensure(StepKey::of_run(StepKind::Merge).in_round(round + 1), vec![code]);
     }

@@ -13,7 +13,8 @@ use toryo_domain::output::{
     CodeOutput, MergeOutput, PlanOutput, ReproduceOutput, RetrieveOutput, SpecOutput, TestOutput,
 };
 use toryo_domain::{
-    Digest, EventType, NewEvent, Output, Role, RunId, StepId, StepKey, StepKind, Task, WorkerId,
+    Digest, EventType, NewEvent, Output, Role, RunId, StepId, StepKey, StepKind, Stopping, Task, Variant,
+    WorkerId,
 };
 
 /// Why a step is given to another worker, as its event says.
@@ -54,12 +55,23 @@ pub struct StepContext {
     pub outputs: Outputs,
     /// What people wrote to the run, oldest first.
     pub messages: Vec<HumanMessage>,
+    /// What people and limits ask of the run beyond its task.
+    pub orders: Orders,
     /// Ends when the run is cancelled, the lease is lost or the worker drains.
     pub cancel: CancellationToken,
     /// Where artifacts and file contents are kept.
     pub blobs: Arc<dyn BlobStore>,
     /// Where events and artifacts of a running step go.
     pub reporter: Arc<dyn Reporter>,
+}
+
+/// What people and limits ask of a run beyond its task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// The limit that stops the run, where one does: `draft` says so.
+    pub stopping: Option<Stopping>,
+    /// What a fork does otherwise.
+    pub variant: Variant,
 }
 
 /// What a person wrote.

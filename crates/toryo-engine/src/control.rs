@@ -1,13 +1,25 @@
-//! What people do with a run: cancel, resume, retry, approve, reject, write. Each is one transaction that changes
-//! what was decided and lets the graph grow from it.
+//! What people do with a run: cancel, pause, resume, retry, go back, change limits, approve, reject, write, fork. Each is
+//! one transaction that changes what was decided and lets the graph grow from it.
+
+mod fork;
+mod limits;
+mod pause;
+mod resume;
+mod rewind;
+
+pub use fork::{Fork, fork};
+pub use limits::{LimitChange, set_limits};
+pub use pause::pause;
+pub use resume::{resume, resume_with, retry};
+pub use rewind::retry_from;
 
 use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
-use crate::grow::{announce_again, grow};
+use crate::grow::grow;
 use serde_json::{Value, json};
 use toryo_blackboard::db::Connection;
 use toryo_blackboard::{Run, db, events, messages, runs, steps};
-use toryo_domain::{EventType, Gate, NewEvent, RunId, RunSignal, RunStatus, StepKey, StepStatus};
+use toryo_domain::{EventType, Gate, NewEvent, RunId, RunSignal, RunStatus};
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -50,87 +62,6 @@ async fn end(
     steps::cancel_all(&mut tx, run.id).await?;
     let event = NewEvent::of_run(EventType::RunCancelled, json!({ "by": by, "reason": reason }));
     let seq = events::append(&mut tx, run.id, &[event]).await?;
-    finish(engine, tx, run, seq).await
-}
-
-/// Lets a run go on that stopped at a limit or a guardrail: what failed is tried again, and as many repairs and
-/// minutes as the task's limits name are granted once more.
-///
-/// # Errors
-/// The run is not stopped so.
-pub async fn resume(engine: &Engine, run: RunId, by: &str) -> Result<RunStatus, Error> {
-    let mut tx = engine.db.begin().await?;
-    let mut run = runs::lock(&mut tx, run).await?;
-    match run.status {
-        RunStatus::NeedsHuman => {}
-        RunStatus::WaitingForInput => {
-            return Err(Error::NotPossible("the run waits for answers: send them as a message".into()));
-        }
-        RunStatus::WaitingForApproval => {
-            return Err(Error::NotPossible("the run waits for approval: approve or reject it".into()));
-        }
-        RunStatus::Queued
-        | RunStatus::Running
-        | RunStatus::Succeeded
-        | RunStatus::Failed
-        | RunStatus::Cancelled => {
-            return Err(Error::NotPossible(format!("the run is {}: there is nothing to resume", run.status)));
-        }
-    }
-    go_on(engine, tx, &mut run, RunSignal::Resume, by, None).await
-}
-
-/// Tries failed steps again, all or the one named; what is upstream of them is kept.
-///
-/// # Errors
-/// The run neither failed nor stopped, or the named step has not failed.
-pub async fn retry(
-    engine: &Engine,
-    run: RunId,
-    by: &str,
-    step: Option<&StepKey>,
-) -> Result<RunStatus, Error> {
-    let mut tx = engine.db.begin().await?;
-    let mut run = runs::lock(&mut tx, run).await?;
-    go_on(engine, tx, &mut run, RunSignal::Retry, by, step).await
-}
-
-async fn go_on(
-    engine: &Engine,
-    mut tx: db::Tx,
-    run: &mut Run,
-    signal: RunSignal,
-    by: &str,
-    only: Option<&StepKey>,
-) -> Result<RunStatus, Error> {
-    runs::signal(&mut tx, run, signal, None, None).await?;
-    let rows = steps::of_run_in(&mut tx, run.id).await?;
-    let failed: Vec<&StepKey> = rows
-        .iter()
-        .filter(|row| row.status == StepStatus::Failed && only.is_none_or(|only| *only == row.key))
-        .map(|row| &row.key)
-        .collect();
-    if let (Some(only), true) = (only, failed.is_empty()) {
-        return Err(Error::NotPossible(format!("step `{only}` has not failed")));
-    }
-    let granted = &mut run.control;
-    granted.extra_repairs = granted.extra_repairs.saturating_add(run.limits.repair_loops.max(1));
-    granted.extra_minutes = granted.extra_minutes.saturating_add(run.limits.minutes);
-    granted.extra_usd += run.limits.usd;
-    granted.extra_tokens = granted.extra_tokens.saturating_add(run.limits.tokens);
-    runs::set_control(&mut tx, run.id, &run.control).await?;
-    let mut happened = vec![resumed(by, json!({ "retried": failed }))];
-    for key in failed {
-        steps::reopen(&mut tx, run.id, key).await?;
-        happened.push(NewEvent::of_step(
-            EventType::StepReady,
-            key.clone(),
-            None,
-            json!({ "role": key.kind.role() }),
-        ));
-    }
-    announce_again(&mut tx, run).await?;
-    let seq = grow(&mut tx, run, happened).await?;
     finish(engine, tx, run, seq).await
 }
 

@@ -42,6 +42,10 @@ pub fn summary(output: &Output) -> Value {
         Output::Integrate(output) => json!({
             "branch": output.branch, "commit": output.commit, "pull_request": output.pull_request,
         }),
+        Output::Draft(output) => json!({
+            "branch": output.branch, "commit": output.commit, "pull_request": output.pull_request,
+            "holds": output.holds, "missing": output.missing,
+        }),
     }
 }
 

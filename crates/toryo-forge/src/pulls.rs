@@ -49,6 +49,7 @@ impl PullRequestStore for InMemoryPulls {
         let same = |other: &NewPullRequest| in_repository(other) && other.head_branch == request.head_branch;
         if let Some((before, found)) = stored.iter_mut().find(|(other, _)| same(other)) {
             *before = request.clone();
+            found.draft = request.draft;
             return Ok((found.clone(), false));
         }
         let number = stored.iter().filter(|(other, _)| in_repository(other)).count() as u64 + 1;
@@ -57,6 +58,7 @@ impl PullRequestStore for InMemoryPulls {
             url: format!("memory:pull/{number}"),
             head_branch: request.head_branch.clone(),
             state: PullRequestState::Open,
+            draft: request.draft,
         };
         stored.push((request.clone(), opened.clone()));
         Ok((opened, true))

@@ -72,6 +72,9 @@ pub fn event(event: &Event) -> Words {
         EventType::RunCancelled => {
             (Tone::Milestone, format!("Cancelled by {}", facts.or("by", "somebody")), facts.text("reason"))
         }
+        EventType::RunNeedsHuman if facts.flag("paused") == Some(true) => {
+            (Tone::Person, "Paused".to_owned(), facts.text("reason"))
+        }
         EventType::RunNeedsHuman => (Tone::Person, "Stopped for a person".to_owned(), facts.text("reason")),
         EventType::StepReady => (Tone::Faint, "queued".to_owned(), None),
         EventType::StepStarted => (Tone::Detail, started(event), None),
@@ -110,6 +113,9 @@ fn waiting(facts: &Facts<'_>) -> String {
 
 fn resumed(facts: &Facts<'_>) -> String {
     let by = facts.or("by", "Somebody");
+    if let Some(step) = facts.text("from") {
+        return format!("{by} went back to {step}");
+    }
     match (facts.flag("approved"), facts.flag("answered")) {
         (Some(true), _) => format!("{by} approved"),
         (Some(false), _) => format!("{by} asked for another round"),
@@ -160,6 +166,7 @@ fn succeeded(event: &Event, facts: &Facts<'_>) -> (Tone, String, Option<String>)
         }
         StepKind::Merge => (Tone::Good, format!("joined; {}", counts(&facts.inner("counts"))), None),
         StepKind::Integrate => (Tone::Good, facts.or("branch", "integrated"), None),
+        StepKind::Draft => (Tone::Person, facts.or("branch", "kept as a draft"), facts.bullets("missing")),
     }
 }
 
@@ -238,6 +245,14 @@ fn finding(facts: &Facts<'_>) -> (Tone, String, Option<String>) {
 }
 
 fn policy(facts: &Facts<'_>) -> (Tone, String, Option<String>) {
+    match facts.text("decision").as_deref() {
+        Some("change_course") => {
+            return (Tone::Person, "goes round in circles: another course".to_owned(), facts.text("text"));
+        }
+        Some("stop") => return (Tone::Person, "A limit was hit".to_owned(), facts.text("text")),
+        Some("limits") => return (Tone::Person, facts.or("text", "The limits were changed"), None),
+        _ => {}
+    }
     let refused = facts.text("decision").is_some_and(|it| it == "refuse");
     let (tone, verdict) =
         if refused { (Tone::Bad, "refused the change") } else { (Tone::Detail, "let it pass") };

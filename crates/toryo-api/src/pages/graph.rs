@@ -32,6 +32,8 @@ pub fn graph(steps: &[StepRow], now: DateTime<Utc>) -> Markup {
                 @for lane in &lanes { (lane_row(lane, plan, now)) }
             }
             (rail(&of(&[StepKind::Merge, StepKind::Integrate]), &[StepKind::Merge, StepKind::Integrate], now))
+            @let drafts = of(&[StepKind::Draft]);
+            @if !drafts.is_empty() { (rail(&drafts, &[StepKind::Draft], now)) }
         }
     }
 }

@@ -106,7 +106,7 @@ fn head(page: &RunPage) -> Markup {
                 @if let Some(branch) = &run.branch { div { dt { "branch" } dd { code { (branch) } } } }
                 @if let Some(commit) = &run.commit { div { dt { "commit" } dd { code title=(commit) { (commit.short()) } } } }
                 @if let Some(pull) = &run.pull_request {
-                    div.pr { dt { "pull request" } dd { (link(&pull.url, &format!("#{} {}", pull.number, pull.state))) } }
+                    div.pr { dt { "pull request" } dd { (link(&pull.url, &format!("#{} {}", pull.number, if pull.draft { "draft" } else { pull.state.as_str() }))) } }
                 }
                 div { dt { "started" } dd { (ago(run.started_at.unwrap_or(run.created_at), page.now)) } }
                 div { dt { "elapsed" } dd { (elapsed(run.started_at, run.finished_at, page.now)) } }
@@ -185,6 +185,7 @@ mod hostile {
                 url: "javascript:alert(1)".into(),
                 head_branch: HOSTILE.into(),
                 state: toryo_domain::PullRequestState::Open,
+                draft: true,
             }),
             best_diff: None,
             replay: true,
@@ -192,6 +193,9 @@ mod hostile {
             tokens_in: 0,
             tokens_out: 0,
             limits: Limits::default(),
+            origin: None,
+            active_ms: 0,
+            active_since: None,
             priority: Priority::Normal,
             approval: Approval::None,
             last_seq: EventType::ALL.len() as u64,

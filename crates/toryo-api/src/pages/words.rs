@@ -58,6 +58,7 @@ pub const fn step_kind(kind: StepKind) -> &'static str {
         StepKind::Critic => "Review",
         StepKind::Merge => "Join and test",
         StepKind::Integrate => "Integrate",
+        StepKind::Draft => "Draft",
     }
 }
 

@@ -4,7 +4,8 @@ use crate::wire::schemas;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use toryo_blackboard::{Artifact, Run, StepRow};
+use std::collections::BTreeMap;
+use toryo_blackboard::{Artifact, Origin, Run, StepRow};
 use toryo_domain::{
     Approval, ArtifactId, Digest, Event, EventType, FailureClass, Gate, Limits, Priority, Role, RunId,
     RunStatus, StepId, StepStatus, TaskId,
@@ -103,6 +104,11 @@ pub struct RunView {
     approval: Approval,
     /// Whether replies came from a recording instead of a model.
     replay: bool,
+    /// Milliseconds it has run so far; waiting for people is not counted.
+    active_ms: u64,
+    /// The run it was forked from, and where.
+    #[schema(inline)]
+    fork_of: Option<ForkView>,
     /// The number of its newest event.
     last_seq: u64,
     /// When it was made.
@@ -116,6 +122,33 @@ pub struct RunView {
     finished_at: Option<DateTime<Utc>>,
     /// Where more of it is.
     links: RunLinks,
+}
+
+/// Where a fork comes from, and what it does otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ForkOf)]
+pub struct ForkView {
+    /// The run it shares its beginning with.
+    #[schema(value_type = String, format = Uuid)]
+    pub run_id: RunId,
+    /// The first step that is not shared.
+    #[schema(example = "code:parse-dates")]
+    pub at: String,
+    /// Other model routes, by the route's alias or the agent's role.
+    pub routes: BTreeMap<String, String>,
+    /// The prompts that have another text.
+    pub prompts: Vec<String>,
+}
+
+impl From<Origin> for ForkView {
+    fn from(origin: Origin) -> Self {
+        Self {
+            run_id: origin.run_id,
+            at: origin.at.to_string(),
+            routes: origin.variant.routes,
+            prompts: origin.variant.prompts.into_keys().collect(),
+        }
+    }
 }
 
 /// What a run may use at most.
@@ -157,6 +190,8 @@ pub struct PullRequestView {
     pub head_branch: String,
     /// `open`, `merged` or `closed`.
     pub state: String,
+    /// Not yet ready for review: a limit stopped the run.
+    pub draft: bool,
 }
 
 /// Where more of a run is.
@@ -185,6 +220,8 @@ impl RunLinks {
 impl From<Run> for RunView {
     fn from(run: Run) -> Self {
         Self {
+            limits: run.allowance(),
+            active_ms: run.active_ms_at(Utc::now()),
             links: RunLinks::of(run.id),
             result: RunResult { branch: run.branch, commit: run.commit, pull_request: run.pull_request },
             id: run.id,
@@ -200,7 +237,7 @@ impl From<Run> for RunView {
             cost: run.cost,
             tokens_in: run.tokens_in,
             tokens_out: run.tokens_out,
-            limits: run.limits,
+            fork_of: run.origin.map(ForkView::from),
             priority: run.priority,
             approval: run.approval,
             replay: run.replay,

@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use toryo_domain::output::{
-    CodeOutput, CriticOutput, IntegrateOutput, MergeOutput, PlanOutput, Question, ReproduceOutput,
-    RetrieveOutput, SpecOutput, TestOutput, TestSummary, Weight,
+    CodeOutput, CriticOutput, DraftOutput, IntegrateOutput, MergeOutput, PlanOutput, Question,
+    ReproduceOutput, RetrieveOutput, SpecOutput, TestOutput, TestSummary, Weight,
 };
 use toryo_domain::{ChangeSet, Digest, PullRequest, PullRequestState, SubtaskKind};
 
@@ -97,7 +97,21 @@ fn leave(key: &StepKey, subtasks: &[Subtask], bad: &[String]) -> Output {
                 url: String::new(),
                 head_branch: "toryo/x".into(),
                 state: PullRequestState::Open,
+                draft: false,
             },
+        }),
+        StepKind::Draft => Output::Draft(DraftOutput {
+            branch: "toryo/x".into(),
+            commit,
+            pull_request: PullRequest {
+                number: 1,
+                url: String::new(),
+                head_branch: "toryo/x".into(),
+                state: PullRequestState::Open,
+                draft: true,
+            },
+            holds: vec![],
+            missing: vec![],
         }),
     }
 }
@@ -221,7 +235,7 @@ fn repairs_end_at_the_limit_after_the_other_subtasks_came_to_their_end() {
     let mut graph = Graph::default();
     let (turn, order) = play(&mut graph, &rules(), &subtasks, &bad, |_| 0);
     let reason = "subtask `a` is not done after 2 repairs: its tests fail";
-    assert_eq!(turn, Turn::HitGuardrail(reason.into()));
+    assert_eq!(turn, Turn::HitGuardrail(Stopping { limit: Limit::Loops, reason: reason.into() }));
     assert!(order.contains(&"critic:b".to_owned()), "{order:?}");
     let more = Rules { control: Control { extra_repairs: 1, ..Control::default() }, ..rules() };
     assert_eq!(play(&mut graph, &more, &subtasks, &bad, |_| 0).0, Turn::Succeed);
@@ -249,6 +263,83 @@ fn a_mended_join_is_reviewed_and_mended_again() {
         ["merge", "code:merged", "merge#2", "critic:merged#2", "code:merged#2", "merge#3", "critic:merged#3"];
     assert_eq!(end[..7], wanted);
     assert_eq!(end[7..], ["integrate"]);
+}
+
+#[test]
+fn a_circle_looks_at_the_code_afresh_and_then_stops_for_a_person() {
+    let subtasks = [subtask("a", &[])];
+    let bad: Vec<String> = (1..=9).map(|n| StepKey::of_subtask(StepKind::Test, "a", n).to_string()).collect();
+    let patient = Rules { repair_loops: 9, ..rules() };
+    let mut graph = Graph::default();
+    let (turn, order) = play(&mut graph, &patient, &subtasks, &bad, |_| 0);
+    let end: Vec<&str> = order.iter().skip_while(|key| *key != "code:a#2").map(String::as_str).collect();
+    assert_eq!(end, ["code:a#2", "test:a#2", "code:a#3", "test:a#3", "retrieve:a#4", "code:a#4", "test:a#4"]);
+    let Turn::HitGuardrail(stopping) = turn else { panic!("{turn:?}") };
+    assert_eq!(stopping.limit, Limit::Loops);
+    assert!(stopping.reason.starts_with("subtask `a` goes round in circles: "), "{}", stopping.reason);
+    // Whoever lets it go on all the same gets the rounds that were granted.
+    let more = Rules { control: Control { extra_repairs: 1, ..Control::default() }, ..patient };
+    assert!(!advance(&graph, &more).append.is_empty());
+}
+
+#[test]
+fn a_new_course_is_said_once() {
+    let subtasks = [subtask("a", &[])];
+    let bad = names(&["test:a", "test:a#2", "test:a#3"]);
+    let patient = Rules { repair_loops: 9, ..rules() };
+    let mut graph = Graph::default();
+    let mut said = 0;
+    for _ in 0..60 {
+        let next = advance(&graph, &patient);
+        said += next.changed_course.len();
+        graph.apply(&next);
+        let Some(key) = graph.ready().first().cloned() else { break };
+        let output = leave(&key, &subtasks, &bad);
+        graph.finish(&key, output);
+    }
+    assert_eq!(said, 1);
+}
+
+/// A run of two subtasks whose first one has a change, with one step of the second one running.
+fn half_done() -> Graph {
+    let subtasks = [subtask("a", &[]), subtask("b", &[])];
+    let mut graph = Graph::default();
+    loop {
+        let next = advance(&graph, &rules());
+        graph.apply(&next);
+        let ready = graph.ready();
+        let Some(key) = ready.iter().find(|key| key.subtask.as_deref() != Some("b")) else { break };
+        let mut output = leave(key, &subtasks, &[]);
+        if let Output::Code(code) = &mut output {
+            code.changes.files.insert("a.py".parse().unwrap(), toryo_domain::FileState::Deleted);
+        }
+        graph.finish(key, output);
+    }
+    let key = graph.ready()[0].clone();
+    graph.nodes.get_mut(&key).unwrap().status = StepStatus::Running;
+    graph
+}
+
+#[test]
+fn at_a_limit_what_runs_ends_then_a_draft_is_made_then_a_person_is_called() {
+    let stopping = Stopping { limit: Limit::Time, reason: "no time".into() };
+    let control = Control { stopping: Some(stopping.clone()), drafts: 2, ..Control::default() };
+    let stopped = Rules { control, ..rules() };
+    let mut graph = half_done();
+    assert_eq!(advance(&graph, &stopped), Advance::default(), "what runs is waited for");
+    let running = graph.nodes.values_mut().find(|node| node.status == StepStatus::Running).unwrap();
+    running.status = StepStatus::Failed;
+    let next = advance(&graph, &stopped);
+    let draft: StepKey = "draft#2".parse().unwrap();
+    assert_eq!((next.unblock.as_slice(), next.turn.as_ref()), (&[draft.clone()][..], None));
+    graph.apply(&next);
+    assert_eq!(advance(&graph, &stopped), Advance::default(), "the draft is under way");
+    let output = leave(&draft, &[], &[]);
+    graph.finish(&draft, output);
+    assert_eq!(advance(&graph, &stopped).turn, Some(Turn::HitGuardrail(stopping.clone())));
+    // Without a change there is nothing to show.
+    let nothing = Graph::default();
+    assert_eq!(advance(&nothing, &stopped).turn, Some(Turn::HitGuardrail(stopping)));
 }
 
 proptest! {

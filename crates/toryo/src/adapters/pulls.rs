@@ -23,6 +23,7 @@ impl BlackboardPulls {
             url: format!("{}/ui/pulls/{}", self.public_url, stored.id),
             head_branch: stored.head_branch,
             state: stored.state,
+            draft: stored.draft,
         }
     }
 }
