@@ -4,12 +4,15 @@
 //! (changes of definitions), `hunks` (diffs as patches), `check` (what a change may not bring), `source` (bytes,
 //! characters and what earlier edits moved).
 
+mod braces;
 mod check;
+mod comments;
 mod encoding;
 pub(crate) mod fit;
 mod hunks;
 mod locate;
 mod operations;
+mod parts;
 mod plan;
 mod quote;
 mod rename;

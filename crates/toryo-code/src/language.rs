@@ -43,6 +43,8 @@ pub(crate) struct Language {
     pub(crate) strings: &'static [&'static str],
     /// The kinds of nodes that hold the statements or members of a body.
     pub(crate) blocks: &'static [&'static str],
+    /// Kinds of statements that stay the first of their body.
+    pub(crate) leading: &'static [&'static str],
     /// Where documentation stands.
     pub(crate) doc: Doc,
     /// Kinds of nodes that decorate a definition: decorators, annotations, attributes.

@@ -1,6 +1,6 @@
 //! New text fitted to its place: indentation and line breaks, with the inside of multi-line strings untouched.
 
-use crate::language::Language;
+use crate::language::{Language, Layout};
 use crate::outline::column;
 use crate::syntax::{self, Walk};
 use crate::text::Lines;
@@ -9,6 +9,10 @@ use crate::text::Lines;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
     lines: Vec<Line>,
+    /// Whether bodies stand in braces, so that a text's last line stands where its first one does.
+    in_braces: bool,
+    /// Whether its last line of code opens a body.
+    opens: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,8 @@ struct Line {
     text: String,
     /// Whether it starts inside a multi-line string, where white space is content.
     verbatim: bool,
+    /// Whether it holds nothing but a comment.
+    comment: bool,
 }
 
 impl Line {
@@ -39,7 +45,9 @@ impl Style {
     /// The style of most indented lines of a text; four spaces where there is none.
     pub(crate) fn of(text: &str) -> Self {
         let (mut tabs, mut steps, mut before) = (0, [0_usize; 9], 0);
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        // The inner lines of a block of comment stand one column off.
+        let counts = |line: &&str| !matches!(line.trim_start().split([' ', '/']).next(), Some("" | "*"));
+        for line in text.lines().filter(|line| !line.trim().is_empty()).filter(counts) {
             tabs += usize::from(line.starts_with('\t'));
             let spaces = line.len() - line.trim_start_matches(' ').len();
             if (before + 1..=before + 8).contains(&spaces) {
@@ -77,8 +85,21 @@ impl Block {
     /// Splits a text into lines, and finds the lines inside multi-line strings.
     pub(crate) fn of(text: &str, language: Option<&Language>) -> Self {
         let text = text.replace("\r\n", "\n");
-        let lines = text.split_terminator('\n').map(|line| Line { text: line.to_owned(), verbatim: false });
-        let mut block = Self { lines: lines.collect() };
+        let is_comment = |line: &str| match language {
+            Some(language) => language.is_comment(line.trim_start()),
+            None => line.trim_start().starts_with('#'),
+        };
+        let line = |line: &str| Line { text: line.to_owned(), verbatim: false, comment: is_comment(line) };
+        let mut block = Self {
+            lines: text.split_terminator('\n').map(line).collect(),
+            in_braces: language.is_some_and(|language| language.layout == Layout::Braces),
+            opens: false,
+        };
+        let code = text.lines().rfind(|line| !line.trim().is_empty() && !is_comment(line));
+        block.opens = code.is_some_and(|line| match language {
+            Some(language) => language.opens(line.trim_end()),
+            None => line.trim_end().ends_with(':'),
+        });
         let Some(language) = language.filter(|_| block.lines.len() > 1) else { return block };
         let Ok(tree) = syntax::parse(language, &text) else { return block };
         let numbers = Lines::of(text.as_bytes());
@@ -113,11 +134,15 @@ impl Block {
         self.lines.iter().find(|line| !line.is_blank()).map(|line| line.text.as_str())
     }
 
+    /// The last line with text.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.lines.iter().rfind(|line| !line.is_blank()).map(|line| line.text.trim_end())
+    }
+
     /// Whether the last line of code opens a body.
     pub(crate) fn ends_with_opener(&self) -> bool {
-        let code =
-            self.lines.iter().rfind(|line| !line.is_blank() && !line.text.trim_start().starts_with('#'));
-        code.is_some_and(|line| !line.verbatim && line.text.trim_end().ends_with(':'))
+        let code = self.lines.iter().rfind(|line| !line.is_blank() && !line.comment);
+        self.opens && code.is_some_and(|line| !line.verbatim)
     }
 
     /// For each line, whether its indentation may be changed: it is neither blank nor inside a string.
@@ -153,7 +178,8 @@ impl Block {
     pub(crate) fn looks_cut(&self, to: &str, style: Style) -> bool {
         let unit = column(&style.unit());
         let base = self.base(1).map_or(0, |base| column(&base));
-        self.first_indentation().is_empty() && column(to) > 0 && base == column(to) + unit
+        let stands = base == column(to) + unit || self.in_braces && base == column(to);
+        self.first_indentation().is_empty() && column(to) > 0 && stands
     }
 
     /// The least indentation of code lines from `from` on; of comments where there is no code.
@@ -162,14 +188,12 @@ impl Block {
         let least = |lines: &mut dyn Iterator<Item = &Line>| {
             lines.map(Line::indentation).min_by_key(|indentation| column(indentation)).map(str::to_owned)
         };
-        least(&mut lines().filter(|line| !line.text.trim_start().starts_with('#')))
-            .or_else(|| least(&mut lines()))
+        least(&mut lines().filter(|line| !line.comment)).or_else(|| least(&mut lines()))
     }
 
     fn moved(&self, base: &str, from: usize, to: &str, style: Style) -> Self {
         let unit_of_text = Style::of(&self.joined("\n"));
-        let is_code =
-            |line: &Line| !line.verbatim && !line.is_blank() && !line.text.trim_start().starts_with('#');
+        let is_code = |line: &Line| !line.verbatim && !line.is_blank() && !line.comment;
         let first_code = self.lines.iter().position(is_code).unwrap_or(self.lines.len());
         let place = |(index, line): (usize, &Line)| {
             if line.verbatim {
@@ -178,7 +202,7 @@ impl Block {
             if line.is_blank() {
                 // Text that stays at its column is left alone, so that lines which did not change do not differ.
                 let text = if base == to { line.text.clone() } else { String::new() };
-                return Line { text, verbatim: false };
+                return Line { text, ..line.clone() };
             }
             let own = line.indentation();
             let rest = &line.text[own.len()..];
@@ -188,15 +212,16 @@ impl Block {
                 // A comment that stands further out than the code around it keeps its distance as far as it can.
                 let left = column(to).saturating_sub(out);
                 let text = " ".repeat(left) + rest;
-                return Line { text, verbatim: false };
+                return Line { text, ..line.clone() };
             }
             let deeper = match own.strip_prefix(base) {
                 Some(deeper) => deeper.to_owned(),
                 None => " ".repeat(column(own).saturating_sub(column(base))),
             };
-            Line { text: format!("{to}{}{rest}", restyled(&deeper, unit_of_text, style)), verbatim: false }
+            let text = format!("{to}{}{rest}", restyled(&deeper, unit_of_text, style));
+            Line { text, ..line.clone() }
         };
-        Self { lines: self.lines.iter().enumerate().map(place).collect() }
+        Self { lines: self.lines.iter().enumerate().map(place).collect(), ..self.clone() }
     }
 }
 

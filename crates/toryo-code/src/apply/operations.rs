@@ -2,9 +2,11 @@
 
 use super::fit::{Block, Style};
 use super::locate::{Place, locate};
+use super::parts::parts;
 use super::source::{Source, Splice};
-use super::{Miss, check, plan, rename};
+use super::{Miss, braces, check, comments, plan, rename};
 use crate::edit::{Operation, Target};
+use crate::language::{Doc, Layout};
 use crate::outline::{Symbol, SymbolKind};
 use crate::refusal::Refusal;
 use crate::text::Span;
@@ -50,7 +52,14 @@ pub(super) fn apply(operations: &[Operation], target: &Target, source: &Source) 
                 _ => &old.name,
             };
             let at_start = || next.symbols().iter().filter(|new| new.definition.start == start);
-            let new = at_start().find(|new| new.name == *name).or_else(|| at_start().next()).cloned();
+            // A signature may bring a word such as `export`, behind which the definition starts.
+            let around =
+                || next.symbols().iter().find(|new| new.span.start <= start && start < new.name_span.end);
+            let new = at_start()
+                .find(|new| new.name == *name)
+                .or_else(|| at_start().next())
+                .or_else(around)
+                .cloned();
             symbol = Some(new.ok_or_else(|| unfit(format!("operation {} leaves no definition", index + 1)))?);
         }
         now = next;
@@ -95,8 +104,19 @@ pub(super) fn docstring(symbol: &Symbol, source: &Source) -> Option<Span> {
     Some(Span::new(doc.start_byte(), doc.end_byte()))
 }
 
-/// One past the `:` that ends a definition's header.
+/// One past the last character of a definition's header: the `:` before a body that is indented, or what stands
+/// before a brace.
 pub(super) fn header_end(symbol: &Symbol, source: &Source) -> usize {
+    if in_braces(source) {
+        let body =
+            symbol.body.map(|body| braces::around(body, source).map_or(body.start, |inner| inner.start - 1));
+        let header = &source.text[..body.unwrap_or(symbol.definition.end)];
+        let header = header.trim_end();
+        return header
+            .strip_suffix([';', ','])
+            .filter(|_| symbol.body.is_none())
+            .map_or(header.len(), str::len);
+    }
     let colon = || {
         let body = symbol.body?.start;
         let node = definition(symbol, source)?;
@@ -104,6 +124,10 @@ pub(super) fn header_end(symbol: &Symbol, source: &Source) -> usize {
         node.children(&mut cursor).filter(|child| child.end_byte() <= body && child.kind() == ":").last()
     };
     colon().map_or(symbol.name_span.end, |colon| colon.end_byte())
+}
+
+fn in_braces(source: &Source) -> bool {
+    source.language.is_some_and(|language| language.layout == Layout::Braces)
 }
 
 fn body_of(symbol: &Symbol) -> Result<Span, Miss> {
@@ -126,6 +150,9 @@ fn replace_body(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Spli
     let block = Block::of(text, source.language).trimmed();
     if block.is_empty() {
         return Err(unfit("the new body is empty"));
+    }
+    if in_braces(source) {
+        return braces::replace(text, symbol, body, source);
     }
     let (to, style) = body_indentation(symbol, body, source);
     let line_break = source.line_break_at(symbol.definition.start);
@@ -171,6 +198,9 @@ fn brings_docstring(block: &Block, source: &Source) -> bool {
 }
 
 fn set_signature(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
+    if in_braces(source) {
+        return set_header(text, symbol, source);
+    }
     body_of(symbol)?;
     let header = text.trim();
     let header = header.strip_suffix(':').unwrap_or(header).trim_end();
@@ -197,56 +227,105 @@ fn set_signature(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Spl
     Ok(vec![Splice::new(symbol.definition.start, header_end(symbol, source).saturating_sub(1), new)])
 }
 
-/// The decorators of a definition.
-fn decorators(symbol: &Symbol, source: &Source) -> Vec<Span> {
-    let outer = definition(symbol, source).and_then(|node| node.parent());
-    let Some(outer) = outer.filter(|outer| outer.kind() == "decorated_definition") else { return Vec::new() };
-    let mut cursor = outer.walk();
-    let decorators = outer.children(&mut cursor).filter(|child| child.kind() == "decorator");
-    decorators.map(|node| Span::new(node.start_byte(), node.end_byte())).collect()
+/// The header of a definition in braces, or of one without a body.
+fn set_header(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
+    let header = text.trim();
+    let header = header.strip_suffix(['{', ';']).unwrap_or(header).trim_end();
+    // Words such as `export` stand before the definition; they may be given or left out.
+    let lead = &source.text[parts(symbol, source).bare..symbol.definition.start];
+    let header = match header.strip_prefix(lead.trim_end()) {
+        Some(rest) if rest.starts_with(char::is_whitespace) => rest.trim_start(),
+        _ => header,
+    };
+    let to = source.indentation_at(symbol.definition.start).to_owned();
+    let style = Style::of(&source.text).beside(&to);
+    let line_break = source.line_break_at(symbol.definition.start);
+    let block = Block::of(header, source.language);
+    let fitted = block.at_with_first_cut(&to, style).filter(|_| block.looks_cut(&to, style));
+    let new = fitted.unwrap_or_else(|| block.at(&to, style)).joined(line_break);
+    let new = new.strip_prefix(to.as_str()).unwrap_or(&new);
+    let splice = Splice::new(symbol.definition.start, header_end(symbol, source), new);
+    let same_shape = |next: &Source| {
+        let of =
+            |symbol: &Symbol| (symbol.path.rsplit_once('.').map(|(owner, _)| owner.to_owned()), symbol.kind);
+        let after = next.symbols().iter().find(|new| new.name_span.start >= symbol.definition.start);
+        let body =
+            |symbol: &Symbol, source: &Source| symbol.body.map(|body| source.text[body.range()].to_owned());
+        next.symbols().len() == source.symbols().len()
+            && after.is_some_and(|new| body(new, next) == body(symbol, source) && of(new) == of(symbol))
+    };
+    let next = source.spliced(std::slice::from_ref(&splice))?;
+    check::no_new_faults(source, &next)?;
+    if header.is_empty() || !same_shape(&next) {
+        let own = &symbol.signature;
+        return Err(unfit(format!(
+            "the signature must be one header such as `{own}`, without body or decorators"
+        )));
+    }
+    Ok(vec![splice])
+}
+
+/// How the language writes decorators.
+fn decorator_marks(source: &Source) -> Result<(&'static str, &'static str), Miss> {
+    let language = source.language.ok_or_else(|| unfit("the operation needs a symbol"))?;
+    language.decorator.ok_or_else(|| unfit(format!("{} has no decorators", language.name)))
+}
+
+/// A decorator's text without its marks.
+fn unmarked<'a>(text: &'a str, (open, close): (&str, &str)) -> &'a str {
+    let text = text.trim();
+    let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    inner.unwrap_or(text).trim()
 }
 
 fn add_decorator(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
-    body_of(symbol)?;
-    let bare = text.trim().trim_start_matches('@').trim_start();
+    let marks = decorator_marks(source)?;
+    let bare = unmarked(text, marks);
     if bare.is_empty() {
         return Err(unfit("the decorator is empty"));
     }
     let same = |a: &str, b: &str| a.split_whitespace().eq(b.split_whitespace());
-    let present = decorators(symbol, source);
-    if present.iter().any(|span| same(source.text[span.range()].trim_start_matches('@').trim_start(), bare)) {
+    let parts = parts(symbol, source);
+    if parts.decorators.iter().any(|span| same(unmarked(&source.text[span.range()], marks), bare)) {
         return Ok(Vec::new());
     }
-    let to = source.indentation_at(symbol.span.start).to_owned();
+    let text = format!("{}{bare}{}", marks.0, marks.1);
+    let place = parts.decorators.first().map_or(parts.bare, |first| first.start.min(parts.bare));
+    if !plan::starts_line(place, source) {
+        return Ok(vec![Splice::at(place, text + " ")]);
+    }
+    let to = source.indentation_at(place).to_owned();
     let style = Style::of(&source.text).beside(&to);
-    let line_break = source.line_break_at(symbol.span.start);
-    let block = Block::of(&format!("@{bare}"), source.language).at(&to, style);
-    let start = source.lines().start_of_line_at(symbol.span.start);
-    Ok(vec![Splice::at(start, block.joined(line_break) + line_break)])
+    let line_break = source.line_break_at(place);
+    let block = Block::of(&text, source.language).at(&to, style);
+    Ok(vec![Splice::at(source.lines().start_of_line_at(place), block.joined(line_break) + line_break)])
 }
 
 fn remove_decorator(name: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
-    body_of(symbol)?;
-    let wanted = name.trim().trim_start_matches('@').split('(').next().unwrap_or_default().trim();
-    let present = decorators(symbol, source);
-    let dotted = |span: &Span| -> String {
-        let text = source.text[span.range()].trim_start_matches('@');
-        text.split('(').next().unwrap_or_default().split_whitespace().collect()
+    let marks = decorator_marks(source)?;
+    let present = parts(symbol, source).decorators;
+    let called = |text: &str| -> String {
+        let end = text.find(['(', '=', '[', '{']).unwrap_or(text.len());
+        text[..end].split_whitespace().collect()
     };
+    let text_of = |span: &Span| unmarked(&source.text[span.range()], marks);
     let by =
-        |test: &dyn Fn(&str) -> bool| present.iter().filter(|span| test(&dotted(span))).collect::<Vec<_>>();
-    let mut found = by(&|dotted| dotted == wanted);
+        |test: &dyn Fn(&str) -> bool| present.iter().filter(|span| test(text_of(span))).collect::<Vec<_>>();
+    let asked = unmarked(name, marks);
+    let wanted = called(asked);
+    let last = |text: &str| called(text).rsplit(['.', ':']).next().map(str::to_owned);
+    // By its whole text, its name, or the last part of its name.
+    let mut found = by(&|text| text == asked);
     if found.is_empty() {
-        found = by(&|dotted| dotted.rsplit('.').next() == Some(wanted));
+        found = by(&|text| called(text) == wanted);
     }
-    let lines = source.lines();
+    if found.is_empty() {
+        found = by(&|text| last(text).as_deref() == Some(wanted.as_str()));
+    }
     match found.as_slice() {
-        [one] => {
-            let end = lines.end_of_line_at(one.end.saturating_sub(1));
-            Ok(vec![Splice::new(lines.start_of_line_at(one.start), end, "")])
-        }
+        [one] => Ok(vec![plan::removal(**one, source)]),
         several => {
-            let all: Vec<String> = present.iter().map(dotted).collect();
+            let all: Vec<String> = present.iter().map(|span| called(text_of(span))).collect();
             let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
             let count = if several.is_empty() { "no decorator is" } else { "several decorators are" };
             Err(unfit(format!("{count} called `{wanted}`; the decorators of `{}`: {all}", symbol.path)))
@@ -294,6 +373,9 @@ fn wrap(before: &str, after: &str, symbol: &Symbol, source: &Source) -> Result<V
 }
 
 fn set_docstring(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice>, Miss> {
+    if let Some(Doc::Above { starts, form }) = source.language.map(|language| language.doc) {
+        return comments::set(text, symbol, (starts, form), source);
+    }
     let body = body_of(symbol)?;
     if text.trim().is_empty() {
         return Err(unfit("the docstring is empty"));

@@ -2,10 +2,10 @@
 //!
 //! Where a text may stand at several indentations, a plan is given for each, the likeliest first.
 
-use super::Miss;
 use super::fit::{Block, Style};
 use super::locate::Place;
 use super::source::{Source, Splice};
+use super::{Miss, braces};
 use crate::edit::Position;
 use crate::language::Layout;
 use crate::outline::{Symbol, SymbolKind, column};
@@ -77,7 +77,8 @@ fn at_lines(block: &Block, anchor: &str, at: usize, source: &Source) -> Vec<Bloc
     if !block.first_indentation().is_empty() {
         return vec![literal, block.at(anchor, style)];
     }
-    if !starts_definition(block) {
+    let in_braces = source.language.is_some_and(|language| language.layout == Layout::Braces);
+    if in_braces || !starts_definition(block, source) {
         let mut blocks = fitted(block, anchor, source);
         blocks.push(literal);
         return blocks;
@@ -95,9 +96,16 @@ fn at_lines(block: &Block, anchor: &str, at: usize, source: &Source) -> Vec<Bloc
 }
 
 /// Whether the text's first code opens a class or function.
-fn starts_definition(block: &Block) -> bool {
+fn starts_definition(block: &Block, source: &Source) -> bool {
     let first = block.first().unwrap_or_default().trim_start();
-    ["def ", "class ", "async def ", "@"].iter().any(|word| first.starts_with(word))
+    let words = source.language.map_or(&[][..], |language| language.definition_starts);
+    words.iter().any(|word| first.starts_with(word))
+}
+
+/// Whether a text beside or among members of a class is a member with a body.
+fn is_member(block: &Block, owner: Option<&Symbol>) -> bool {
+    owner.is_some_and(|owner| owner.kind == SymbolKind::Class)
+        && block.last().is_some_and(|last| last.ends_with('}'))
 }
 
 /// Adds a text beside or into a definition, or beside lines or a node.
@@ -152,7 +160,7 @@ pub(super) fn insert(
 }
 
 /// Whole lines at the start of a line or at the end of the text, with blank lines around them.
-fn whole_lines(at: usize, block: &Block, lead: usize, trail: usize, source: &Source) -> Splice {
+pub(super) fn whole_lines(at: usize, block: &Block, lead: usize, trail: usize, source: &Source) -> Splice {
     let line_break = source.line_break_at(at.min(source.text.len()).saturating_sub(1));
     let text = line_break.repeat(lead) + &block.joined(line_break);
     let after_open_line = at == source.text.len() && !source.text.is_empty() && !source.text.ends_with('\n');
@@ -170,7 +178,8 @@ fn beside(symbol: &Symbol, position: Position, block: &Block, source: &Source) -
     }
     let to = source.indentation_at(symbol.span.start).to_owned();
     let lines = source.lines();
-    let spaced = is_definition(symbol) || starts_definition(block);
+    let owner = symbol.parent.and_then(|parent| source.symbols().get(parent));
+    let spaced = is_definition(symbol) || starts_definition(block, source) || is_member(block, owner);
     let want = if spaced { gap_beside(symbol, position, source) } else { 0 };
     let (at, lead, trail) = match position {
         Position::Before => {
@@ -179,7 +188,10 @@ fn beside(symbol: &Symbol, position: Position, block: &Block, source: &Source) -
         }
         _ => {
             let at = lines.end_of_line_at(symbol.span.end.saturating_sub(1));
-            let followed = !source.text[at..].trim().is_empty();
+            if source.text[symbol.span.end..at].trim_start().starts_with('}') {
+                return unfit("the symbol shares its last line with what is around it; insert by line_range");
+            }
+            let followed = !source.text[at..].trim().is_empty() && !closes_body(at, source);
             (at, want, if followed { want.saturating_sub(blank_below(at, source)) } else { 0 })
         }
     };
@@ -203,7 +215,11 @@ fn gap_beside(symbol: &Symbol, position: Position, source: &Source) -> usize {
         let to = source.indentation_at(start).to_owned();
         blank_above(above_own_comments(lines.start_of_line_at(start), &to, source), source)
     });
-    let usual = if column(source.indentation_at(symbol.span.start)) == 0 { 2 } else { 1 };
+    let usual = match source.language {
+        Some(language) if column(source.indentation_at(symbol.span.start)) == 0 => language.gap,
+        // Signatures in an interface stand together.
+        _ => usize::from(symbol.body.is_some() || symbol.kind == SymbolKind::Variable),
+    };
     gap.unwrap_or(usual).min(usual.max(2))
 }
 
@@ -212,6 +228,10 @@ fn into_body(symbol: &Symbol, position: Position, block: &Block, source: &Source
     let Some(body) = symbol.body else { return unfit("the symbol has no body") };
     if block.is_empty() {
         return unfit("the patch is empty");
+    }
+    let spaced = starts_definition(block, source) || is_member(block, Some(symbol));
+    if source.language.is_some_and(|language| language.layout == Layout::Braces) {
+        return braces::insert(symbol, body, position, block, spaced, source);
     }
     let lines = source.lines();
     let owner = source.indentation_at(symbol.definition.start).to_owned();
@@ -234,7 +254,6 @@ fn into_body(symbol: &Symbol, position: Position, block: &Block, source: &Source
         return Ok(fitted(block, &to, source).into_iter().map(plan).collect());
     }
     let to = source.indentation_at(body.start).to_owned();
-    let spaced = starts_definition(block);
     let (at, lead, trail) = match position {
         Position::BodyStart => {
             let doc = super::operations::docstring(symbol, source);
@@ -293,13 +312,19 @@ pub(super) fn delete(place: &Place, source: &Source) -> Result<Vec<Splice>, Miss
 
 /// The removal of a statement or expression.
 fn without(span: Span, source: &Source) -> Splice {
-    if let Some(filler) = filler(span, source) {
-        return Splice::new(span.start, span.end, filler);
+    match filler(span, source) {
+        Some(filler) => Splice::new(span.start, span.end, filler),
+        None => removal(span, source),
     }
+}
+
+/// The removal of what may be missing.
+pub(super) fn removal(span: Span, source: &Source) -> Splice {
     let lines = source.lines();
     let line_end = lines.end_of_line_at(span.end.saturating_sub(1).max(span.start));
     let after = source.text[span.end..line_end].trim();
-    if !starts_line(span.start, source) || !(after.is_empty() || after.starts_with('#')) {
+    let comment = after.is_empty() || is_comment(after, source);
+    if !starts_line(span.start, source) || !comment {
         return within_line(span, line_end, source);
     }
     let start = lines.start_of_line_at(span.start);
@@ -323,6 +348,10 @@ fn within_line(span: Span, line_end: usize, source: &Source) -> Splice {
         return Splice::new(span.start, end, "");
     }
     let before = source.text[..span.start].trim_end_matches([' ', '\t']);
+    if source.language.is_some_and(|language| language.layout == Layout::Braces) {
+        let space = after.len() - after.trim_start_matches([' ', '\t']).len();
+        return Splice::new(span.start, span.end + if before.len() < span.start { space } else { 0 }, "");
+    }
     Splice::new(before.strip_suffix(';').map_or(span.start, str::len), span.end, "")
 }
 
@@ -363,9 +392,9 @@ pub(super) fn starts_line(at: usize, source: &Source) -> bool {
 fn above_own_comments(start: usize, to: &str, source: &Source) -> usize {
     let mut at = start;
     for line in source.text[..start].split_inclusive('\n').rev() {
-        let comment =
-            line.strip_prefix(to).is_some_and(|rest| rest.starts_with('#') && !rest.starts_with("#!"));
-        if !comment {
+        let mark = source.language.map_or("#", |language| language.line_comment);
+        let comment = line.strip_prefix(to).is_some_and(|rest| rest.starts_with(mark));
+        if !comment || line.starts_with("#!") {
             break;
         }
         at -= line.len();
@@ -389,7 +418,23 @@ fn blank_span(at: usize, source: &Source) -> usize {
 /// Whether the line above opens a body.
 fn opens_body(at: usize, source: &Source) -> bool {
     let above = source.text[..at].trim_end();
-    above.is_empty() || above.ends_with(':')
+    above.is_empty() || opens(above, source)
+}
+
+/// Whether a text's end opens a body.
+fn opens(text: &str, source: &Source) -> bool {
+    source.language.is_some_and(|language| language.opens(text))
+}
+
+/// Whether a brace closes a body below a place.
+fn closes_body(at: usize, source: &Source) -> bool {
+    let in_braces = source.language.is_some_and(|language| language.layout == Layout::Braces);
+    in_braces && source.text[at..].trim_start().starts_with(['}', ')', ']'])
+}
+
+/// Whether a text starts with a comment.
+pub(super) fn is_comment(text: &str, source: &Source) -> bool {
+    text.starts_with(source.language.map_or("#", |language| language.line_comment))
 }
 
 /// The indentation of the first line with text.
@@ -398,12 +443,12 @@ fn line_indentation(text: &str) -> String {
     line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned()
 }
 
-/// The indentation of what would follow these lines: one level deeper below a `:`.
+/// The indentation of what would follow these lines: one level deeper below what opens a body.
 fn indentation_below(span: Span, source: &Source) -> String {
     let text = &source.text[..span.end];
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     let own = line_indentation(last);
-    if last.trim_end().ends_with(':') && source.language.is_some() {
+    if opens(last.trim_end(), source) {
         let below = line_indentation(&source.text[span.end..]);
         let unit = Style::of(&source.text).beside(&own).unit();
         return if column(&below) > column(&own) { below } else { own + &unit };

@@ -52,6 +52,7 @@ const fn language(
         line_comment: "//",
         strings: &["template_string"],
         blocks: &["statement_block", "class_body", "interface_body", "enum_body", "object_type", "program"],
+        leading: &[],
         doc: Doc::Above { starts: &["/**"], form: CommentForm::Block },
         decorators: &["decorator"],
         modifiers: &[],

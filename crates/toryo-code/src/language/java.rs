@@ -26,6 +26,7 @@ pub(super) static JAVA: Language = Language {
         "constructor_body",
         "program",
     ],
+    leading: &["explicit_constructor_invocation"],
     doc: Doc::Above { starts: &["/**", "///"], form: CommentForm::Block },
     decorators: &["annotation", "marker_annotation"],
     modifiers: &["modifiers"],

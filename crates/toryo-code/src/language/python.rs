@@ -21,6 +21,7 @@ pub(super) static PYTHON: Language = Language {
     line_comment: "#",
     strings: &["string"],
     blocks: &["block"],
+    leading: &[],
     doc: Doc::Inside { node: docstring, first_line: doc_line },
     decorators: &["decorator"],
     modifiers: &[],

@@ -17,6 +17,7 @@ pub(super) static RUST: Language = Language {
     line_comment: "//",
     strings: &["string_literal", "raw_string_literal"],
     blocks: &["block", "declaration_list", "field_declaration_list", "enum_variant_list", "source_file"],
+    leading: &[],
     doc: Doc::Above { starts: &["///", "/**"], form: CommentForm::Lines("/// ") },
     decorators: &["attribute_item"],
     modifiers: &[],

@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panic")]
 
+mod edits;
 mod outlines;
 
 use std::path::Path;
