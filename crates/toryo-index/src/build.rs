@@ -1,19 +1,25 @@
-//! Building an index: one pass over the files, then one over the names they use.
+//! Building an index: a record for each content, made, loaded or taken over, then one assembly.
 
-use crate::connect::{Pending, connect};
-use crate::index::{Index, IndexedFile, IndexedSymbol};
-use crate::kind::{LARGEST_FILE_BYTES, SkipReason, Skipped, kind_of, passed_over, says_generated, text_of};
-use crate::lexical::{Builder, field};
-use crate::query::phrases_of;
-use crate::terms::{terms_of, words};
-use std::collections::HashMap;
-use toryo_code::{Outline, SymbolKind, outline};
-use toryo_domain::RepoPath;
+use crate::assemble::{FileFacts, assemble};
+use crate::index::Index;
+use crate::kind::{LARGEST_FILE_BYTES, SkipReason, Skipped, passed_over};
+use crate::record::{Content, ContentId, Maker, RecordKey};
+use crate::store::RecordStore;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use toryo_domain::{FailureClass, RepoPath};
 
-/// Most commits of the history that are read.
-const MOST_COMMITS: usize = 5_000;
-/// Commits that touch more files than this say little about any of them.
-const SWEEPING: usize = 12;
+/// Files that one thread takes at once: enough to make a batched reading worth it, few enough to share the work.
+const BATCH_FILES: usize = 64;
+/// Most bytes that one thread reads at once; one larger file is read alone.
+const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Most threads of one build; beyond it they wait for the object database.
+const MOST_THREADS: usize = 8;
 
 /// How an index is built.
 #[derive(Debug, Clone)]
@@ -25,11 +31,14 @@ pub struct BuildOptions {
     /// Earlier commits, newest first; what they say about files is searched too. May be empty. Only the indexed
     /// commit and its ancestors belong here.
     pub history: Vec<PastCommit>,
+    /// Threads that make records, from 1. Default: one a processor, at most 8. It changes nothing in the result.
+    pub threads: usize,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { largest_file_bytes: LARGEST_FILE_BYTES, most_files: 100_000, history: Vec::new() }
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+        Self { largest_file_bytes: LARGEST_FILE_BYTES, most_files: 100_000, history: Vec::new(), threads }
     }
 }
 
@@ -42,163 +51,303 @@ pub struct PastCommit {
     pub paths: Vec<RepoPath>,
 }
 
-/// What a unit is: see [`crate::lexical`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Unit {
-    pub(crate) file: u32,
-    /// `None` for what lies outside all symbols.
-    pub(crate) symbol: Option<u32>,
-    /// The outermost symbol around it, itself included.
-    pub(crate) outer: Option<u32>,
+/// A file to be indexed; its bytes are read only where no record of its content is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it lies.
+    pub path: RepoPath,
+    /// What it holds.
+    pub content: ContentId,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Gives the bytes of some files; called from several threads.
+pub type Reader<'r, E> = dyn Fn(&[RepoPath]) -> Result<BTreeMap<RepoPath, Vec<u8>>, E> + Sync + 'r;
+
+/// How far a build is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Files whose record is there.
+    pub files: usize,
+    /// Files to be indexed.
+    pub of: usize,
+}
+
+/// Where the records of a build came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Taken over from the index before.
+    pub kept: usize,
+    /// Read from the store.
+    pub loaded: usize,
+    /// Made from the bytes.
+    pub made: usize,
+    /// Could not be written to the store. The index is right all the same; the next build makes them again.
+    pub not_saved: usize,
+}
+
+/// Why there is no index.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError<E> {
+    /// Reading a file failed.
+    #[error("a file cannot be read")]
+    Read(#[source] E),
+    /// The reader does not know a file that was to be indexed.
+    #[error("{path} was to be indexed and is not there")]
+    Missing {
+        /// The file.
+        path: RepoPath,
+    },
+    /// The watcher ended it.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+impl<E> BuildError<E> {
+    /// What may be done about it; `read` classifies a failed reading.
+    pub fn class(&self, read: impl FnOnce(&E) -> FailureClass) -> FailureClass {
+        match self {
+            Self::Read(error) => read(error),
+            Self::Missing { .. } => FailureClass::Input,
+            Self::Cancelled => FailureClass::Cancelled,
+        }
+    }
+}
+
+/// A build of an index.
+#[derive(Clone, Copy)]
+pub struct Build<'a> {
+    /// How.
+    pub options: &'a BuildOptions,
+    /// Where records are kept, if anywhere.
+    pub store: Option<&'a dyn RecordStore>,
+    /// An index of a neighbouring commit: what is equal is taken over. It decides about time, not about the result.
+    pub before: Option<&'a Index>,
+    /// Called now and then, from several threads; ends the build with [`BuildError::Cancelled`] where it breaks.
+    pub watch: &'a (dyn Fn(Progress) -> ControlFlow<()> + Sync),
+}
+
+/// Watches nothing.
+fn unwatched(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+impl<'a> Build<'a> {
+    /// A build from the bytes, unwatched.
+    #[must_use]
+    pub fn new(options: &'a BuildOptions) -> Self {
+        Self { options, store: None, before: None, watch: &unwatched }
+    }
+
+    /// Builds the index. CPU bound; call it from a blocking task. `read` gives the bytes of some files and is
+    /// called from several threads. The order of the files does not matter; of two with one path the first counts.
+    ///
+    /// # Errors
+    /// What reading says; a file that `read` does not give; cancellation.
+    pub fn run<E: Send>(
+        &self,
+        mut files: Vec<SourceFile>,
+        read: &Reader<'_, E>,
+    ) -> Result<(Index, Sources), BuildError<E>> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|later, first| later.path == first.path);
+        let mut skipped = Vec::new();
+        let mut wanted = Vec::new();
+        for file in files {
+            let too_large = file.bytes > self.options.largest_file_bytes as u64;
+            let why = passed_over(&file.path)
+                .or((wanted.len() >= self.options.most_files).then_some(SkipReason::TooMany))
+                .or(too_large.then_some(SkipReason::Huge));
+            match why {
+                Some(why) => skipped.push(Skipped { path: file.path, why }),
+                None => wanted.push(file),
+            }
+        }
+        let (known, mut sources) = self.kept(&wanted);
+        let contents = self.contents(&wanted, &known, read, &mut sources)?;
+        let mut facts = Vec::with_capacity(wanted.len());
+        let dictionary = self.before.map(Index::dictionary).unwrap_or_default();
+        for ((file, known), content) in wanted.into_iter().zip(known).zip(contents) {
+            match (known, content) {
+                (Some(kept), _) => facts.push((file.path, kept)),
+                (None, Some((key, Content::Text(record)))) => {
+                    let new = FileFacts::new(&file.path, key, record, &dictionary);
+                    facts.push((file.path, Arc::new(new)));
+                }
+                (None, Some((_, Content::Skipped(why)))) => skipped.push(Skipped { path: file.path, why }),
+                // Every file is either known or was read.
+                (None, None) => return Err(BuildError::Missing { path: file.path }),
+            }
+        }
+        skipped.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok((assemble(dictionary, facts, skipped, &self.options.history), sources))
+    }
+
+    /// What the index before knows of these files.
+    fn kept(&self, wanted: &[SourceFile]) -> (Vec<Option<Arc<FileFacts>>>, Sources) {
+        let known = |file: &SourceFile| {
+            let there = self.before?.file(&file.path)?;
+            (there.facts.key.content == file.content).then(|| Arc::clone(&there.facts))
+        };
+        let known: Vec<_> = wanted.iter().map(known).collect();
+        let kept = known.iter().flatten().count();
+        (known, Sources { kept, ..Sources::default() })
+    }
+
+    /// The contents of the files that are not known, from the store or from their bytes.
+    fn contents<E: Send>(
+        &self,
+        wanted: &[SourceFile],
+        known: &[Option<Arc<FileFacts>>],
+        read: &Reader<'_, E>,
+        sources: &mut Sources,
+    ) -> Result<Vec<Option<Keyed>>, BuildError<E>> {
+        let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
+        let batches = batches(&unknown, wanted);
+        let work = Work {
+            build: self,
+            wanted,
+            batches: &batches,
+            next: AtomicUsize::new(0),
+            done: AtomicUsize::new(sources.kept),
+            stop: AtomicBool::new(false),
+            result: Mutex::new((vec![None; wanted.len()], *sources, None)),
+        };
+        let threads = self.options.threads.clamp(1, batches.len().max(1));
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| work.run(read));
+            }
+            work.run(read);
+        });
+        let (contents, counted, failed) = work.result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *sources = counted;
+        failed.map_or(Ok(contents), Err)
+    }
+}
+
+/// Parts of the work, each small enough to be read at once.
+fn batches(unknown: &[usize], wanted: &[SourceFile]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for at in unknown {
+        let size = wanted[*at].bytes;
+        match batches.last_mut().filter(|batch| batch.len() < BATCH_FILES && bytes + size <= BATCH_BYTES) {
+            Some(batch) => batch.push(*at),
+            None => {
+                bytes = 0;
+                batches.push(vec![*at]);
+            }
+        }
+        bytes += size;
+    }
+    batches
+}
+
+type Keyed = (RecordKey, Content);
+/// With the file's number.
+type Numbered = (usize, Keyed);
+
+type Found<E> = (Vec<Option<Keyed>>, Sources, Option<BuildError<E>>);
+
+/// What the threads of a build share.
+struct Work<'a, E> {
+    build: &'a Build<'a>,
+    wanted: &'a [SourceFile],
+    batches: &'a [Vec<usize>],
+    next: AtomicUsize,
+    done: AtomicUsize,
+    stop: AtomicBool,
+    result: Mutex<Found<E>>,
+}
+
+impl<E> Work<'_, E> {
+    fn run(&self, read: &Reader<'_, E>) {
+        let mut maker = Maker::default();
+        while let Some(batch) = self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let progress = Progress { files: self.done.load(Ordering::Relaxed), of: self.wanted.len() };
+            let done = match (self.build.watch)(progress) {
+                ControlFlow::Continue(()) => self.one(batch, &mut maker, read),
+                ControlFlow::Break(()) => Err(BuildError::Cancelled),
+            };
+            self.done.fetch_add(batch.len(), Ordering::Relaxed);
+            let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+            match done {
+                Ok((contents, counted)) => {
+                    for (at, content) in contents {
+                        result.0[at] = Some(content);
+                    }
+                    result.1.loaded += counted.loaded;
+                    result.1.made += counted.made;
+                    result.1.not_saved += counted.not_saved;
+                }
+                Err(error) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    result.2.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    fn one(
+        &self,
+        batch: &[usize],
+        maker: &mut Maker,
+        read: &Reader<'_, E>,
+    ) -> Result<(Vec<Numbered>, Sources), BuildError<E>> {
+        let (mut contents, mut missing) = (Vec::with_capacity(batch.len()), Vec::new());
+        for at in batch {
+            let file = &self.wanted[*at];
+            let key = RecordKey::new(file.content.clone(), &file.path);
+            let stored = self.build.store.and_then(|store| Content::decode(&store.load(&key)?));
+            match stored {
+                Some(content) => contents.push((*at, (key, content))),
+                None => missing.push((*at, key)),
+            }
+        }
+        let mut counted = Sources { loaded: contents.len(), made: missing.len(), ..Sources::default() };
+        if missing.is_empty() {
+            return Ok((contents, counted));
+        }
+        let paths: Vec<RepoPath> = missing.iter().map(|(at, _)| self.wanted[*at].path.clone()).collect();
+        let mut bytes = read(&paths).map_err(BuildError::Read)?;
+        for ((at, key), path) in missing.into_iter().zip(paths) {
+            let Some(bytes) = bytes.remove(&path) else { return Err(BuildError::Missing { path }) };
+            let content = maker.make(&path, bytes);
+            if let Some(store) = self.build.store {
+                counted.not_saved += usize::from(store.save(&key, &content.encode()).is_err());
+            }
+            contents.push((at, (key, content)));
+        }
+        Ok((contents, counted))
+    }
 }
 
 /// See [`Index::build`].
 pub(crate) fn build(files: impl Iterator<Item = (RepoPath, Vec<u8>)>, options: &BuildOptions) -> Index {
-    let mut all: Vec<(RepoPath, Vec<u8>)> = files.collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    all.dedup_by(|a, b| a.0 == b.0);
-    let mut index = Index::default();
-    let mut builder = Builder::default();
-    let mut pending = Vec::new();
-    for (path, bytes) in all {
-        let text = match passed_over(&path) {
-            Some(why) => Err(why),
-            None if index.files.len() >= options.most_files => Err(SkipReason::TooMany),
-            None if bytes.len() > options.largest_file_bytes => Err(SkipReason::Huge),
-            None => text_of(bytes),
-        };
-        match text {
-            Ok(text) => pending.push(add_file(&mut index, &mut builder, path, &text)),
-            Err(why) => index.skipped.push(Skipped { path, why }),
-        }
+    let mut contents: HashMap<RepoPath, Vec<u8>> = HashMap::new();
+    let mut listed = Vec::new();
+    for (path, bytes) in files {
+        let content = ContentId::of(&bytes);
+        listed.push(SourceFile { path: path.clone(), content, bytes: bytes.len() as u64 });
+        contents.entry(path).or_insert(bytes);
     }
-    index.phrases.sort_unstable();
-    index.phrases.dedup();
-    connect(&mut index, &builder, &pending);
-    index.lexical = builder.finish();
-    index.history = history(&index, &options.history);
-    index
-}
-
-fn add_file(index: &mut Index, builder: &mut Builder, path: RepoPath, text: &str) -> Pending {
-    let Outline { symbols, imports, references } = outline(&path, text);
-    let file = index.files.len() as u32;
-    let first_unit = index.units.len() as u32;
-    let first_symbol = index.symbols.len() as u32;
-    let lines = text.lines().count() as u32;
-    index.units.push(Unit { file, symbol: None, outer: None });
-    note_words(builder, first_unit, path.as_str(), field::PATH);
-    let mut owner = vec![first_unit; lines as usize + 2];
-    for symbol in symbols {
-        let added = add_symbol(index, (file, first_unit, first_symbol), symbol);
-        if let Some(unit) = added.own_unit {
-            // Outer symbols come first, so inner ones overwrite their lines.
-            let last = added.last_line.min(lines) as usize;
-            for owner in owner.iter_mut().take(last + 1).skip(added.first_line as usize) {
-                *owner = unit;
-            }
-            note_words(builder, unit, &added.name, field::NAME);
-            note_words(
-                builder,
-                unit,
-                added.path.rsplit_once('.').map_or("", |(parents, _)| parents),
-                field::PARENT,
-            );
-            note_words(builder, unit, path.as_str(), field::PATH);
-        }
-    }
-    let owner_of = |line: u32| owner.get(line as usize).copied().unwrap_or(first_unit);
-    let mut used: Vec<(u32, u32)> = Vec::new();
-    for (number, line) in (1_u32..).zip(text.lines()) {
-        let unit = owner_of(number);
-        for (_, word) in words(line) {
-            let Some(word) = builder.word(word) else { continue };
-            builder.add(unit, word, field::TEXT);
-            if references.is_empty() {
-                used.push((unit, word));
-            }
-        }
-        let phrases = literals(line).flat_map(phrases_of);
-        index.phrases.extend(phrases.map(|hash| (hash, unit)));
-    }
-    let references =
-        references.iter().filter_map(|one| Some((owner_of(one.line), builder.known(&one.name)?)));
-    used.extend(references);
-    used.sort_unstable();
-    used.dedup();
-    builder.finish_file(index.units.len());
-    index.by_path.insert(path.clone(), file);
-    index.files.push(IndexedFile {
-        kind: kind_of(&path, says_generated(text)),
-        path,
-        lines,
-        bytes: text.len() as u32,
-        symbols: first_symbol..index.symbols.len() as u32,
-        units: first_unit..index.units.len() as u32,
-    });
-    Pending { imports, used }
-}
-
-/// Adds a symbol and, unless it is a variable, its unit: a line or two would look like the best place for its words.
-fn add_symbol(index: &mut Index, first: (u32, u32, u32), symbol: toryo_code::Symbol) -> &IndexedSymbol {
-    let (file, first_unit, first_symbol) = first;
-    let number = index.symbols.len() as u32;
-    let parent = symbol.parent.map(|parent| first_symbol + parent as u32);
-    let outer = parent.and_then(|parent| index.units[index.symbols[parent as usize].unit as usize].outer);
-    let own_unit = (symbol.kind != SymbolKind::Variable).then(|| {
-        index.units.push(Unit { file, symbol: Some(number), outer: outer.or(Some(number)) });
-        index.units.len() as u32 - 1
-    });
-    let around = parent.map_or(first_unit, |parent| index.symbols[parent as usize].unit);
-    let unit = own_unit.unwrap_or(around);
-    index.symbols.push(IndexedSymbol {
-        file,
-        unit,
-        own_unit,
-        path: symbol.path.into(),
-        name: symbol.name.into(),
-        kind: symbol.kind,
-        signature: symbol.signature.into(),
-        doc: symbol.doc.map(Into::into),
-        first_line: symbol.first_line,
-        last_line: symbol.last_line,
-        parent,
-    });
-    &index.symbols[number as usize]
-}
-
-fn note_words(builder: &mut Builder, unit: u32, text: &str, field: u8) {
-    for (_, word) in words(text) {
-        if let Some(word) = builder.word(word) {
-            builder.add(unit, word, field);
-        }
-    }
-}
-
-/// Texts between quotes on one line: where error messages stand in most languages.
-fn literals(line: &str) -> impl Iterator<Item = &str> {
-    line.split(['"', '\'']).skip(1).filter(|text| text.len() >= 8 && text.contains(' '))
-}
-
-/// Subjects of commits by file: for each term the files touched, each with its share of the commits.
-fn history(index: &Index, commits: &[PastCommit]) -> HashMap<Box<str>, Vec<(u32, f32)>> {
-    let mut terms: HashMap<Box<str>, HashMap<u32, f32>> = HashMap::new();
-    for commit in commits.iter().take(MOST_COMMITS).filter(|commit| commit.paths.len() <= SWEEPING) {
-        let files: Vec<u32> =
-            commit.paths.iter().filter_map(|path| index.by_path.get(path).copied()).collect();
-        for (_, word) in words(&commit.subject).filter(|_| !files.is_empty()) {
-            terms_of(word, |term| {
-                let by_file = terms.entry(term.into()).or_default();
-                for file in &files {
-                    *by_file.entry(*file).or_default() += 1.0 / files.len() as f32;
-                }
-            });
-        }
-    }
-    let sorted = |by_file: HashMap<u32, f32>| {
-        let mut list: Vec<(u32, f32)> = by_file.into_iter().collect();
-        list.sort_unstable_by_key(|(file, _)| *file);
-        list
+    let contents = Mutex::new(contents);
+    let read = |paths: &[RepoPath]| -> Result<BTreeMap<RepoPath, Vec<u8>>, Infallible> {
+        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(paths.iter().filter_map(|path| contents.remove_entry(path)).collect())
     };
-    terms.into_iter().map(|(term, by_file)| (term, sorted(by_file))).collect()
+    match Build::new(options).run(listed, &read) {
+        Ok((index, _)) => index,
+        // Every file is there, reading does not fail, and nobody cancels.
+        Err(BuildError::Read(never)) => match never {},
+        Err(BuildError::Missing { .. } | BuildError::Cancelled) => Index::default(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,17 +27,6 @@ struct Adjacency {
 }
 
 impl Adjacency {
-    fn new(nodes: usize, edges: &[(u32, u32, f32)]) -> Self {
-        let mut starts = vec![0_u32; nodes + 1];
-        for (from, ..) in edges {
-            starts[*from as usize + 1] += 1;
-        }
-        for node in 0..nodes {
-            starts[node + 1] += starts[node];
-        }
-        Self { starts, edges: edges.iter().map(|(_, to, weight)| (*to, *weight)).collect() }
-    }
-
     fn of(&self, node: u32) -> &[(u32, f32)] {
         let node = node as usize;
         if node + 1 >= self.starts.len() {
@@ -45,26 +34,81 @@ impl Adjacency {
         }
         &self.edges[self.starts[node] as usize..self.starts[node + 1] as usize]
     }
+
+    /// The same edges from their other end, ascending there too.
+    fn turned(&self) -> Self {
+        let mut starts = vec![0_u32; self.starts.len().max(1)];
+        for (to, _) in &self.edges {
+            starts[*to as usize + 1] += 1;
+        }
+        for node in 1..starts.len() {
+            starts[node] += starts[node - 1];
+        }
+        let mut next = starts.clone();
+        let mut edges = vec![(0, 0.0); self.edges.len()];
+        for (from, range) in (0_u32..).zip(self.starts.windows(2)) {
+            for (to, weight) in &self.edges[range[0] as usize..range[1] as usize] {
+                edges[next[*to as usize] as usize] = (from, *weight);
+                next[*to as usize] += 1;
+            }
+        }
+        Self { starts, edges }
+    }
+}
+
+/// The edges of a graph on their way to it, node by node.
+#[derive(Debug)]
+pub(crate) struct Edges {
+    nodes: usize,
+    done: Adjacency,
+    /// Those of the node at hand.
+    open: Vec<(u32, f32)>,
+}
+
+impl Edges {
+    /// For a graph over nodes `0..nodes`.
+    pub(crate) fn with_nodes(nodes: usize) -> Self {
+        let starts = Vec::with_capacity(nodes + 1);
+        Self { nodes, done: Adjacency { starts, edges: Vec::new() }, open: Vec::new() }
+    }
+
+    /// An edge from the node at hand.
+    pub(crate) fn push(&mut self, to: u32, weight: f32) {
+        self.open.push((to, weight));
+    }
+
+    /// Edges from the node at hand.
+    pub(crate) fn extend(&mut self, edges: impl Iterator<Item = (u32, f32)>) {
+        self.open.extend(edges);
+    }
+
+    /// Ends a node; nodes end by ascending number, and all of them. Equal edges are joined by adding their weights,
+    /// loops are dropped.
+    pub(crate) fn finish_node(&mut self, node: u32) {
+        self.done.starts.push(self.done.edges.len() as u32);
+        self.open.sort_unstable_by_key(|(to, weight)| (*to, weight.to_bits()));
+        let others = self.open.chunk_by(|a, b| a.0 == b.0).filter(|same| same[0].0 != node);
+        let joined =
+            others.map(|same| (same[0].0, same[1..].iter().fold(same[0].1, |sum, (_, weight)| sum + weight)));
+        self.done.edges.extend(joined);
+        self.open.clear();
+    }
 }
 
 impl Graph {
-    /// Joins equal edges by adding their weights; loops are dropped.
-    pub(crate) fn new(nodes: usize, mut edges: Vec<(u32, u32, f32)>) -> Self {
-        edges.retain(|(from, to, _)| from != to);
-        edges.sort_unstable_by_key(|(from, to, weight)| (*from, *to, weight.to_bits()));
-        edges.dedup_by(|next, kept| {
-            let same = (next.0, next.1) == (kept.0, kept.1);
-            if same {
-                kept.2 += next.2;
-            }
-            same
-        });
-        let out = Adjacency::new(nodes, &edges);
-        for edge in &mut edges {
-            *edge = (edge.1, edge.0, edge.2);
-        }
-        edges.sort_unstable_by_key(|(from, to, _)| (*from, *to));
-        Self { out, into: Adjacency::new(nodes, &edges) }
+    /// The graph of these edges.
+    pub(crate) fn of(edges: Edges) -> Self {
+        let mut out = edges.done;
+        let end = out.edges.len() as u32;
+        out.starts.resize(edges.nodes + 1, end);
+        out.edges.shrink_to_fit();
+        Self { into: out.turned(), out }
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |side: &Adjacency| 4 * side.starts.capacity() + 8 * side.edges.capacity();
+        of(&self.out) + of(&self.into)
     }
 
     /// Nodes that this one refers to, ascending, with weights.
@@ -129,9 +173,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn graph(nodes: u32, edges: &[(u32, u32, f32)]) -> Graph {
+        let mut all = Edges::with_nodes(nodes as usize);
+        for node in 0..nodes {
+            all.extend(edges.iter().filter(|edge| edge.0 == node).map(|edge| (edge.1, edge.2)));
+            all.finish_node(node);
+        }
+        Graph::of(all)
+    }
+
     #[test]
     fn equal_edges_join_and_loops_go() {
-        let graph = Graph::new(3, vec![(0, 1, 1.0), (0, 1, 0.5), (1, 1, 1.0), (2, 1, 1.0)]);
+        let graph = graph(3, &[(0, 1, 1.0), (0, 1, 0.5), (1, 1, 1.0), (2, 1, 1.0)]);
         assert_eq!(graph.outgoing(0), [(1, 1.5)]);
         assert_eq!(graph.incoming(1), [(0, 1.5), (2, 1.0)]);
         assert_eq!(graph.outgoing(1), []);
@@ -140,7 +193,7 @@ mod tests {
 
     #[test]
     fn rank_reaches_what_the_seed_refers_to() {
-        let graph = Graph::new(4, vec![(0, 1, 1.0), (1, 2, 1.0)]);
+        let graph = graph(4, &[(0, 1, 1.0), (1, 2, 1.0)]);
         let ranks = graph.rank(&[(0, 1.0)]);
         assert!(ranks[&1] > ranks[&2]);
         assert!(!ranks.contains_key(&3));
@@ -150,7 +203,7 @@ mod tests {
         #[test]
         fn rank_is_never_more_than_was_given(edges in prop::collection::vec((0_u32..20, 0_u32..20, 0.1_f32..2.0), 0..80),
                                             seeds in prop::collection::vec((0_u32..20, 0.1_f64..2.0), 1..5)) {
-            let ranks = Graph::new(20, edges).rank(&seeds);
+            let ranks = graph(20, &edges).rank(&seeds);
             let total: f64 = ranks.values().sum();
             prop_assert!(total <= 1.0 + 1e-9, "{total}");
             prop_assert!(ranks.values().all(|rank| *rank >= 0.0));

@@ -1,12 +1,19 @@
 //! What is known of a commit's files: symbols, who refers to whom, which test belongs to which code.
 
-use crate::build::{self, BuildOptions, Unit};
+use crate::assemble::{FileFacts, Unit};
+use crate::build::{self, BuildOptions};
+use crate::dictionary::Dictionary;
 use crate::graph::Graph;
+use crate::history::History;
 use crate::kind::{FileKind, Skipped};
 use crate::lexical::Lexical;
+use crate::names::Names;
+use crate::record::{Chunk, Record};
+use crate::text::Text;
+use crate::workspace::{Workspace, Workspaces};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use toryo_code::SymbolKind;
 use toryo_domain::RepoPath;
 
@@ -16,9 +23,8 @@ pub struct Index {
     pub(crate) files: Vec<IndexedFile>,
     pub(crate) symbols: Vec<IndexedSymbol>,
     pub(crate) skipped: Vec<Skipped>,
-    pub(crate) by_path: HashMap<RepoPath, u32>,
-    /// Last part of a symbol's path -> symbols, ascending.
-    pub(crate) names: BTreeMap<Box<str>, Vec<u32>>,
+    /// By the last part of their path.
+    pub(crate) names: Names,
     pub(crate) units: Vec<Unit>,
     pub(crate) lexical: Lexical,
     /// Hashes of three words of a string literal, with the unit that holds it; sorted.
@@ -31,8 +37,12 @@ pub struct Index {
     pub(crate) imports: Vec<Vec<u32>>,
     /// Dotted module name of each file, empty where it is none.
     pub(crate) modules: Vec<Box<str>>,
-    /// Terms of past commits' subjects -> files they touched, with how much.
-    pub(crate) history: HashMap<Box<str>, Vec<(u32, f32)>>,
+    pub(crate) history: History,
+    pub(crate) workspaces: Workspaces,
+    /// Numbers of terms and names, shared with the indexes made from this one.
+    pub(crate) dictionary: Arc<Dictionary>,
+    /// Memory held, in bytes, estimated from the sizes of its parts.
+    pub(crate) bytes: usize,
 }
 
 /// A file of the index.
@@ -48,6 +58,24 @@ pub struct IndexedFile {
     pub bytes: u32,
     pub(crate) symbols: Range<u32>,
     pub(crate) units: Range<u32>,
+    pub(crate) facts: Arc<FileFacts>,
+}
+
+impl IndexedFile {
+    pub(crate) fn record(&self) -> &Record {
+        &self.facts.record
+    }
+
+    /// The dictionary's number of a string of its record.
+    pub(crate) fn id_of(&self, string: u32) -> u32 {
+        self.facts.id_of(string)
+    }
+
+    /// Its parts, cut where the syntax cuts them, by line; for a search by meaning beside this index.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.facts.record.chunks
+    }
 }
 
 /// A symbol of the index.
@@ -58,15 +86,15 @@ pub struct IndexedSymbol {
     pub(crate) unit: u32,
     pub(crate) own_unit: Option<u32>,
     /// Dotted path within its file; the second of equals is `f[2]`.
-    pub path: Box<str>,
+    pub path: Text,
     /// Last part of the path.
-    pub name: Box<str>,
+    pub name: Text,
     /// What it is.
     pub kind: SymbolKind,
     /// How it is declared, without its body, on one line.
-    pub signature: Box<str>,
+    pub signature: Text,
     /// First line of its documentation.
-    pub doc: Option<Box<str>>,
+    pub doc: Option<Text>,
     /// First line, from 1; decorators belong to it.
     pub first_line: u32,
     /// Last line, inclusive.
@@ -125,7 +153,46 @@ impl Index {
     /// The file at this path.
     #[must_use]
     pub fn file(&self, path: &RepoPath) -> Option<&IndexedFile> {
-        self.by_path.get(path).map(|file| &self.files[*file as usize])
+        self.number(path).map(|file| &self.files[file as usize])
+    }
+
+    /// The number of the file at this path.
+    pub(crate) fn number(&self, path: &RepoPath) -> Option<u32> {
+        self.files.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| at as u32)
+    }
+
+    /// The parts of the repository that have a manifest of their own, by folder; the root is always one.
+    #[must_use]
+    pub fn workspaces(&self) -> &[Workspace] {
+        self.workspaces.all()
+    }
+
+    /// The workspace of a file.
+    #[must_use]
+    pub fn workspace_of(&self, path: &RepoPath) -> Option<&Workspace> {
+        self.workspaces.all().get(self.workspaces.of_file(self.number(path)?) as usize)
+    }
+
+    /// Memory that the index holds, in bytes, estimated from the sizes of its parts. What it shares with other
+    /// indexes is counted in each of them.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of what it does not share with other indexes.
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.lexical.bytes()
+            + self.references.bytes()
+            + self.between_files.bytes()
+            + self.symbols.capacity() * size_of::<IndexedSymbol>()
+            + self.units.capacity() * size_of::<Unit>()
+            + 8 * self.phrases.capacity()
+    }
+
+    /// What gives terms and names their numbers; empty for an empty index.
+    pub(crate) fn dictionary(&self) -> Arc<Dictionary> {
+        Arc::clone(&self.dictionary)
     }
 
     /// All symbols of a file, outer before inner, in the order of their lines; empty for an unknown file.
@@ -148,7 +215,7 @@ impl Index {
     #[must_use]
     pub fn definitions(&self, dotted: &str) -> Vec<(&RepoPath, &IndexedSymbol)> {
         let last = dotted.rsplit('.').next().unwrap_or(dotted);
-        let named = self.names.get(last).map_or(&[][..], Vec::as_slice).iter();
+        let named = self.names.get(last).unwrap_or_default().iter();
         named
             .map(|symbol| &self.symbols[*symbol as usize])
             .filter(|symbol| is_tail(&symbol.path, dotted))
@@ -164,7 +231,7 @@ impl Index {
 
     /// Files that this one imports, by path.
     pub fn imports_of(&self, path: &RepoPath) -> impl Iterator<Item = &RepoPath> {
-        let imported = self.by_path.get(path).map_or(&[][..], |file| &self.imports[*file as usize]);
+        let imported = self.number(path).map_or(&[][..], |file| &self.imports[file as usize]);
         imported.iter().map(|file| &self.files[*file as usize].path)
     }
 
@@ -187,7 +254,7 @@ impl Index {
     /// Test files that belong to a file of code, the closest first: by name, by import, by use of its symbols.
     #[must_use]
     pub fn tests_for(&self, path: &RepoPath) -> Vec<TestLink> {
-        let Some(code) = self.by_path.get(path).copied() else { return Vec::new() };
+        let Some(code) = self.number(path) else { return Vec::new() };
         let mut links: Vec<TestLink> = self
             .files
             .iter()
@@ -239,16 +306,16 @@ pub(crate) fn is_tail(path: &str, tail: &str) -> bool {
     path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
-/// 1 where a test is called exactly as the code (`test_http.py`, `http.py`), 0.5 where it begins or ends so
-/// (`test_http_parser_lines.py`, `http_parser.py`; `test_utils_url.py`, `utils/url.py`), else 0.
+/// 1 where a test is called exactly as the code (`test_http.py`, `http.py`; `CartTest.java`, `Cart.java`;
+/// `cart.spec.ts`, `cart.ts`), 0.5 where it begins or ends so (`test_http_parser_lines.py`, `http_parser.py`;
+/// `test_utils_url.py`, `utils/url.py`), else 0.
 fn name_match(test: &RepoPath, code: &RepoPath) -> f64 {
-    let stem = |path: &RepoPath| path.file_name().split('.').next().unwrap_or_default().to_lowercase();
-    let (name, code_name) = (stem(test), stem(code));
-    let name = name.trim_start_matches("test_").trim_end_matches("_test").trim_end_matches("_tests");
+    let stem = |path: &RepoPath| path.file_name().split('.').next().unwrap_or_default().to_owned();
+    let (name, code_name) = (tested_by(&stem(test)), stem(code).to_lowercase());
     let package = code.as_str().rsplit('/').nth(1).unwrap_or_default().to_lowercase();
     let bare = code_name.trim_matches('_');
     match () {
-        () if bare.is_empty() || bare == "init" || name.is_empty() => {
+        () if bare.is_empty() || matches!(bare, "init" | "index" | "mod" | "lib") || name.is_empty() => {
             f64::from(u8::from(name == package && !name.is_empty())) * 0.5
         }
         () if name == bare || name == format!("{package}_{bare}") => 1.0,
@@ -259,6 +326,14 @@ fn name_match(test: &RepoPath, code: &RepoPath) -> f64 {
         }
         () => 0.0,
     }
+}
+
+/// What a test says it tests, in lower case: its name without `test` before or behind.
+fn tested_by(stem: &str) -> String {
+    let camel = ["Tests", "Test", "Spec", "IT"].iter().find_map(|end| stem.strip_suffix(end));
+    let camel = camel.or_else(|| stem.strip_prefix("Test")).filter(|rest| !rest.is_empty()).unwrap_or(stem);
+    let lower = camel.to_lowercase();
+    lower.trim_start_matches("test_").trim_end_matches("_test").trim_end_matches("_tests").to_owned()
 }
 
 #[cfg(test)]
@@ -312,6 +387,24 @@ mod tests {
         assert_eq!(links[0].path, at("tests/test_prices.py"));
         assert_eq!(links[0].reasons, ["named after it", "imports it", "uses its symbols"]);
         assert_eq!(index.tests_for(&at("src/shop/report.py")), []);
+    }
+
+    #[test]
+    fn names_of_tests_follow_the_customs_of_each_language() {
+        let matched = |test: &str, code: &str| super::name_match(&at(test), &at(code));
+        for (test, code, how) in [
+            ("tests/test_http.py", "src/http.py", 1.0),
+            ("cart/cart_test.go", "cart/cart.go", 1.0),
+            ("src/test/java/CartTest.java", "src/main/java/Cart.java", 1.0),
+            ("web/cart.spec.ts", "web/cart.ts", 1.0),
+            ("web/__tests__/cart.js", "web/cart/index.js", 0.5),
+            ("tests/cart.rs", "src/cart/mod.rs", 0.5),
+            ("tests/test_http_lines.py", "src/http.py", 0.5),
+            ("tests/test_latest.py", "src/test.py", 0.0),
+            ("src/Test.java", "src/Cart.java", 0.0),
+        ] {
+            assert_eq!(matched(test, code), how, "{test} {code}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What cannot be source that people edit is passed over with a note. What merely looks copied or generated is
 //! kept, flagged and weighted down: a folder `vendor` may be about vendors.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toryo_domain::RepoPath;
 
 /// Largest file that is indexed, in bytes. Hand-written files beyond it are not known to us; data files are.
@@ -39,7 +39,7 @@ pub struct Skipped {
 }
 
 /// Why a file was passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// Holds null bytes or is not text in a known encoding.

@@ -3,8 +3,9 @@
 //! A *unit* is a symbol without its inner symbols, or what remains of a file outside all symbols. Postings are
 //! kept by unit; counts by file are sums of them, made when a query asks.
 
-use crate::terms::{LONGEST_WORD, terms_of};
-use std::collections::HashMap;
+use crate::dictionary::Dictionary;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Where a term stands in a unit. The values are bits of [`Posting::fields`].
 pub(crate) mod field {
@@ -19,7 +20,7 @@ pub(crate) mod field {
 }
 
 /// One term in one unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Posting {
     /// Which unit.
     pub(crate) unit: u32,
@@ -32,8 +33,10 @@ pub(crate) struct Posting {
 /// The inverted index of all units.
 #[derive(Debug, Default)]
 pub(crate) struct Lexical {
-    terms: HashMap<Box<str>, u32>,
-    postings: Vec<Vec<Posting>>,
+    dictionary: Arc<Dictionary>,
+    /// Where the postings of each number of the dictionary start, with the end of the last behind.
+    starts: Vec<u32>,
+    postings: Vec<Posting>,
     /// Terms in the text of each unit, repetitions counted.
     pub(crate) lengths: Vec<u32>,
 }
@@ -41,81 +44,81 @@ pub(crate) struct Lexical {
 impl Lexical {
     /// Where a term stands, by ascending unit.
     pub(crate) fn postings(&self, term: &str) -> &[Posting] {
-        self.terms.get(term).map_or(&[], |id| &self.postings[*id as usize])
+        self.dictionary.get(term).map_or(&[], |id| self.run(id))
+    }
+
+    fn run(&self, id: u32) -> &[Posting] {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some([start, end]) => &self.postings[*start as usize..*end as usize],
+            _ => &[],
+        }
     }
 
     /// How many distinct terms there are.
     pub(crate) fn len(&self) -> usize {
-        self.terms.len()
+        self.starts.windows(2).filter(|pair| pair[0] < pair[1]).count()
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.starts.capacity() * 4
+            + self.lengths.capacity() * 4
+            + self.postings.capacity() * size_of::<Posting>()
+    }
+
+    /// Every term with its postings, by term: equal for equal indexes, however they were made.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> std::collections::BTreeMap<String, Vec<Posting>> {
+        let terms = self.dictionary.all();
+        let runs = terms.into_iter().map(|(term, id)| (term, self.run(id).to_vec()));
+        runs.filter(|(_, run)| !run.is_empty()).collect()
     }
 }
 
-/// Fills a [`Lexical`]. Words repeat far more often than they are new, so each is cut into terms once.
-#[derive(Debug, Default)]
-pub(crate) struct Builder {
+/// Lays postings out by term in two rounds over the same runs: count all, then add all in the same order. Runs of
+/// one term must come by ascending unit.
+#[derive(Debug)]
+pub(crate) struct Layout {
     lexical: Lexical,
-    words: HashMap<Box<str>, u32>,
-    /// Terms of each word.
-    cut: Vec<Box<[u32]>>,
-    /// What was seen since the last [`finish_file`](Self::finish_file): unit, term, field.
-    seen: Vec<(u32, u32, u8)>,
+    /// Where the next posting of each term goes; while counting, how many there are.
+    next: Vec<u32>,
 }
 
-impl Builder {
-    /// The number of a word, the same for the same spelling; `None` for what is no word.
-    pub(crate) fn word(&mut self, word: &str) -> Option<u32> {
-        if word.len() > LONGEST_WORD {
-            return None;
-        }
-        if let Some(id) = self.words.get(word) {
-            return Some(*id);
-        }
-        let lexical = &mut self.lexical;
-        let mut cut = Vec::new();
-        terms_of(word, |term| {
-            let next = lexical.postings.len() as u32;
-            let id = *lexical.terms.entry(term.into()).or_insert(next);
-            if id == next {
-                lexical.postings.push(Vec::new());
-            }
-            cut.push(id);
-        });
-        let id = self.cut.len() as u32;
-        self.cut.push(cut.into());
-        self.words.insert(word.into(), id);
-        Some(id)
+impl Layout {
+    pub(crate) fn new(dictionary: Arc<Dictionary>) -> Self {
+        let next = vec![0; dictionary.len()];
+        Self { lexical: Lexical { dictionary, ..Lexical::default() }, next }
     }
 
-    /// The number of a word that was seen before.
-    pub(crate) fn known(&self, word: &str) -> Option<u32> {
-        self.words.get(word).copied()
+    /// First round: a term will get this many postings.
+    pub(crate) fn count(&mut self, term: u32, postings: usize) {
+        self.next[term as usize] += postings as u32;
     }
 
-    /// Notes one occurrence of a word. Units must not go below those of a finished file.
-    pub(crate) fn add(&mut self, unit: u32, word: u32, field: u8) {
-        self.seen.extend(self.cut[word as usize].iter().map(|term| (unit, *term, field)));
-    }
-
-    /// Moves what was seen into the index; `units` is the number of units so far.
-    pub(crate) fn finish_file(&mut self, units: usize) {
-        self.lexical.lengths.resize(units, 0);
-        self.seen.sort_unstable();
-        for run in self.seen.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (unit, term, _) = run[0];
-            let count = run.iter().filter(|(_, _, field)| *field == field::TEXT).count();
-            let fields = run.iter().fold(0, |bits, (_, _, field)| bits | field);
-            self.lexical.lengths[unit as usize] += count as u32;
-            let count = u16::try_from(count).unwrap_or(u16::MAX);
-            self.lexical.postings[term as usize].push(Posting { unit, count, fields });
+    /// Between the rounds.
+    pub(crate) fn start(&mut self, lengths: Vec<u32>) {
+        let mut at = 0;
+        self.lexical.starts = Vec::with_capacity(self.next.len() + 1);
+        for next in &mut self.next {
+            self.lexical.starts.push(at);
+            at += std::mem::replace(next, at);
         }
-        self.seen.clear();
+        self.lexical.starts.push(at);
+        self.lexical.postings = vec![Posting::default(); at as usize];
+        self.lexical.lengths = lengths;
+    }
+
+    /// Second round: these postings of a term, with units counted from `base`.
+    pub(crate) fn add(&mut self, term: u32, base: u32, run: &[Posting]) {
+        let from = self.next[term as usize] as usize;
+        self.next[term as usize] += run.len() as u32;
+        for (place, posting) in self.lexical.postings[from..from + run.len()].iter_mut().zip(run) {
+            *place = Posting { unit: posting.unit + base, ..*posting };
+        }
     }
 
     /// The finished index.
-    pub(crate) fn finish(mut self) -> Lexical {
-        for postings in &mut self.lexical.postings {
-            postings.shrink_to_fit();
-        }
+    pub(crate) fn finish(self) -> Lexical {
         self.lexical
     }
 }
@@ -125,19 +128,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_roles_are_kept_by_unit() {
-        let mut builder = Builder::default();
-        let parse = builder.word("parse_header").expect("a word");
-        builder.add(0, parse, field::TEXT);
-        builder.add(0, parse, field::TEXT);
-        builder.add(1, parse, field::NAME);
-        builder.finish_file(2);
-        let index = builder.finish();
-        let both =
-            [Posting { unit: 0, count: 2, fields: 0 }, Posting { unit: 1, count: 0, fields: field::NAME }];
-        assert_eq!(index.postings("pars"), both);
-        assert_eq!(index.postings("parse_header"), both);
-        assert_eq!(index.postings("absent"), []);
-        assert_eq!(index.lengths, [6, 0]);
+    fn postings_stand_by_term_and_unit() {
+        let dictionary = Arc::new(Dictionary::default());
+        let ids = dictionary.numbers(["pars", "header"].into_iter());
+        let mut layout = Layout::new(Arc::clone(&dictionary));
+        layout.count(ids[1], 1);
+        layout.count(ids[0], 1);
+        layout.count(ids[0], 1);
+        layout.start(vec![3, 2]);
+        let one = Posting { unit: 0, count: 2, fields: field::NAME };
+        layout.add(ids[1], 0, &[one]);
+        layout.add(ids[0], 0, &[one]);
+        layout.add(ids[0], 1, &[one]);
+        let lexical = layout.finish();
+        assert_eq!(lexical.postings("pars"), [one, Posting { unit: 1, ..one }]);
+        assert_eq!(lexical.postings("header"), [one]);
+        assert_eq!(lexical.postings("absent"), []);
+        assert_eq!((lexical.len(), lexical.lengths.len()), (2, 2));
     }
 }

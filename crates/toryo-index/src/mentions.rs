@@ -1,6 +1,6 @@
 //! From what a query mentions to the units and files meant.
 
-use crate::build::Unit;
+use crate::assemble::Unit;
 use crate::index::{Index, is_tail};
 use crate::kind::FileKind;
 use crate::query::{Frame, Query};
