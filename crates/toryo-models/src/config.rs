@@ -4,9 +4,11 @@
 //! table filled the gaps. Only the second one is used.
 
 mod base_url;
+mod embeddings;
 mod in_force;
 
 pub use base_url::BaseUrl;
+pub use embeddings::Embeddings;
 pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +30,8 @@ pub struct Config {
     /// Routes by alias. Where none is written the built-in ones hold; where some are, an alias that is missing
     /// falls back to `default`.
     pub routes: BTreeMap<String, Route>,
+    /// The model that turns code and questions into vectors for the search. None by default: search is lexical.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// What happens on a route whose provider has no key.

@@ -4,11 +4,14 @@
 //! (retries happen here and nowhere else), journal the reply, return it. A reply that was paid once is never
 //! paid again for the same step, call and request (design §4.5).
 //!
+//! Texts become vectors for the code search through [`embeddings`].
+//!
 //! This crate does **not** read files or the environment, does not know what prompts or schemas say, does not
 //! validate replies (agents do) and writes no SQL. Start with [`gateway`]; a new provider is one file in
 //! [`provider`].
 
 pub mod config;
+pub mod embeddings;
 pub mod error;
 pub mod gateway;
 pub mod journal;
@@ -19,6 +22,7 @@ pub mod request;
 mod retry;
 
 pub use config::Config;
+pub use embeddings::{Embedder, EmbeddingProvider, TextKind};
 pub use error::Error;
 pub use gateway::Gateway;
 pub use journal::{Journal, Spent};

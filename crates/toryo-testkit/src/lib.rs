@@ -1,5 +1,5 @@
 //! Doubles that speak the real wire protocols, and the stack for integration tests.
 
+pub mod embeddings;
 pub mod openai;
-
 pub mod stack;

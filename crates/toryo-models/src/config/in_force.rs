@@ -1,6 +1,6 @@
 //! The configuration after the gaps are filled: what calls really use, and what `toryo config check` shows.
 
-use super::{Config, Price, Provider, Retry, Route, StructuredOutput, WithoutKey};
+use super::{Config, Embeddings, Price, Provider, Retry, Route, StructuredOutput, WithoutKey};
 use crate::error::Error;
 use crate::prices::{self, KnownModel};
 use serde::Serialize;
@@ -32,6 +32,8 @@ pub struct InForce {
     pub providers: BTreeMap<String, Provider>,
     /// Deployments by alias.
     pub routes: BTreeMap<String, Deployment>,
+    /// The model of embeddings.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// What a route resolves to.
@@ -97,7 +99,11 @@ impl Config {
             check_route(alias, route, &providers)?;
             routes.insert(alias.clone(), Deployment::of(route, prices::find(&route.model)));
         }
-        Ok(InForce { without_key: self.without_key, retry: self.retry, providers, routes })
+        if let Some(embeddings) = &self.embeddings {
+            embeddings.check(&providers)?;
+        }
+        let embeddings = self.embeddings.clone();
+        Ok(InForce { without_key: self.without_key, retry: self.retry, providers, routes, embeddings })
     }
 }
 
@@ -128,7 +134,7 @@ fn built_in_routes() -> BTreeMap<String, Route> {
         .collect()
 }
 
-fn wrong(key: &str, what: &str) -> Error {
+pub(super) fn wrong(key: &str, what: &str) -> Error {
     Error::Config(format!("models.{key} {what}"))
 }
 

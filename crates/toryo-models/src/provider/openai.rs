@@ -1,6 +1,7 @@
-//! OpenAI's chat completions, and every server that speaks them. No retry here: those of `async-openai` are
+//! OpenAI's chat completions and embeddings, and every server that speaks them. No retry here: those of `async-openai` are
 //! replaced by a plain transport, the gateway has its own.
 
+mod embeddings;
 mod failure;
 mod mask;
 mod question;

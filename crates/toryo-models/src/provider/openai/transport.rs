@@ -1,6 +1,7 @@
-//! Sends one request, once, and reads its answer within bounds. Everything that is not a chat completion ends
-//! here, classified and masked, before `async-openai` can log it.
+//! Sends one request, once, and reads its answer within bounds. Everything that is not the answer of its route
+//! ends here, classified and masked, before `async-openai` can log it.
 
+use super::embeddings::Vectors;
 use super::failure;
 use super::wire::Completion;
 use crate::provider::ProviderError;
@@ -37,6 +38,7 @@ impl Transport {
 
     async fn exchange(&self, request: reqwest::Request) -> Result<Response, ProviderError> {
         let broken = |error| failure::of_connection(error, &self.key);
+        let is_embeddings = request.url().path().ends_with("/embeddings");
         let mut response = self.http.execute(request).await.map_err(broken)?;
         let status = response.status();
         if !status.is_success() {
@@ -49,7 +51,10 @@ impl Transport {
         if !whole {
             return Err(failure::not_an_answer(&format!("more than {LARGEST_ANSWER} bytes")));
         }
-        if serde_json::from_slice::<Completion>(&body).is_err() {
+        if is_embeddings && serde_json::from_slice::<Vectors>(&body).is_err() {
+            return Err(failure::not_an_answer("not a list of embeddings in JSON"));
+        }
+        if !is_embeddings && serde_json::from_slice::<Completion>(&body).is_err() {
             return Err(failure::not_an_answer("not a chat completion in JSON"));
         }
         Ok(Response::from(http::Response::new(body)))
