@@ -20,8 +20,7 @@ mod source;
 
 use crate::edit::{EditSet, EditType, Patch, ProposeEdit, Target};
 use crate::refusal::{Candidate, Refusal};
-use encoding::Encoding;
-pub(crate) use encoding::text_of;
+pub(crate) use encoding::{Encoding, text_of};
 use locate::Place;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
