@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{Db, Error, Idempotency, MemoryBlobs, Run, db, events, outbox, runs, steps};
 use toryo_bus::{Bus, Subjects};
 use toryo_domain::{
-    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, Role, RunId, RunSignal,
+    Approval, Digest, EventType, FailureClass, Limits, NewTask, Output, Priority, RunId, RunSignal,
     RunStatus, StepStatus, Usd, WorkerId,
 };
 use toryo_engine::{Config, Engine, Failure, Worker, commit, control, relay, submit, sweep};
@@ -354,7 +354,7 @@ async fn a_worker_that_is_gone_loses_its_step_to_another() {
 async fn whoever_lost_the_lease_cannot_write_any_more_and_a_repeated_commit_writes_once() {
     let site = Site::shared().await;
     let run = site.submit(&wish()).await;
-    let (_, step) = steps::most_urgent(&site.engine.db, &[Role::SpecRefiner], &[]).await.unwrap().unwrap();
+    let step = steps::of_run(&site.engine.db, run).await.unwrap()[0].id;
     let claim = async |lease: Duration| {
         let mut tx = site.engine.db.begin().await.unwrap();
         let mut row = runs::lock(&mut tx, run).await.unwrap();

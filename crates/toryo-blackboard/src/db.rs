@@ -9,9 +9,15 @@ use std::time::Duration;
 /// A transaction; dropping it rolls back.
 pub type Tx = Transaction<'static, Postgres>;
 
-/// A pool of connections; cheap to clone.
+/// Pools of connections; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Db(PgPool);
+pub struct Db {
+    pool: PgPool,
+    relaxed: PgPool,
+}
+
+/// Connections for writes that may be forgotten in a crash of the database; on top of the others.
+const RELAXED: u32 = 3;
 
 /// Longest wait for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +28,8 @@ impl Db {
     /// # Errors
     /// The URL is not one, or the server does not answer within ten seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
-        Ok(Self(pool(connections).connect_with(options(url)?).await?))
+        let lazy = Self::lazy(url, connections)?;
+        Ok(Self { pool: pool(connections).connect_with(options(url)?).await?, ..lazy })
     }
 
     /// As [`connect`](Self::connect), but the first statement makes the first connection.
@@ -30,7 +37,10 @@ impl Db {
     /// # Errors
     /// The URL is not one.
     pub fn lazy(url: &str, connections: u32) -> Result<Self, Error> {
-        Ok(Self(pool(connections).connect_lazy_with(options(url)?)))
+        let options = options(url)?;
+        let unsynced = options.clone().options([("synchronous_commit", "off")]);
+        let relaxed = pool(RELAXED.min(connections)).connect_lazy_with(unsynced);
+        Ok(Self { pool: pool(connections).connect_lazy_with(options), relaxed })
     }
 
     /// Applies the migrations that are missing. Safe to call from several processes at once.
@@ -38,7 +48,7 @@ impl Db {
     /// # Errors
     /// A migration fails, or the database holds one that this binary does not know.
     pub async fn migrate(&self) -> Result<(), Error> {
-        sqlx::migrate!("../../migrations").run(&self.0).await.map_err(Error::Migrate)
+        sqlx::migrate!("../../migrations").run(&self.pool).await.map_err(Error::Migrate)
     }
 
     /// Whether a statement is answered.
@@ -46,7 +56,7 @@ impl Db {
     /// # Errors
     /// It is not.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("select 1").execute(&self.0).await?;
+        sqlx::query("select 1").execute(&self.pool).await?;
         Ok(())
     }
 
@@ -55,18 +65,32 @@ impl Db {
     /// # Errors
     /// The server does not answer.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        Ok(self.0.begin().await?)
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a transaction whose commit does not wait for the disk: for what is made good by itself when a crash of the
+    /// database forgets it, such as that a message was sent or a lease extended.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn begin_relaxed(&self) -> Result<Tx, Error> {
+        Ok(self.relaxed.begin().await?)
+    }
+
+    /// As [`begin_relaxed`](Self::begin_relaxed), for single statements.
+    pub(crate) const fn relaxed(&self) -> &PgPool {
+        &self.relaxed
     }
 
     /// The pool, for reads of one statement.
     #[must_use]
     pub const fn pool(&self) -> &PgPool {
-        &self.0
+        &self.pool
     }
 
     /// Ends all connections.
     pub async fn close(&self) {
-        self.0.close().await;
+        tokio::join!(self.pool.close(), self.relaxed.close());
     }
 }
 

@@ -49,11 +49,17 @@ fn from_row(row: &PgRow) -> Result<Repo, Error> {
     })
 }
 
-/// The id of the repository of this URL, registered if it is new.
+/// The id of the repository of this URL, registered if it is new. A known one is only read: many tasks of one
+/// repository do not wait for each other.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn ensure(db: &mut Connection, url: &str) -> Result<RepoId, Error> {
+    let known: Option<uuid::Uuid> =
+        sqlx::query_scalar("select id from repos where url = $1").bind(url).fetch_optional(&mut *db).await?;
+    if let Some(known) = known {
+        return Ok(known.into());
+    }
     let statement = "insert into repos (id, url) values ($1, $2) on conflict (url) do update set url = excluded.url \
                      returning id";
     let id: uuid::Uuid =

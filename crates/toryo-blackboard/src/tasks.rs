@@ -1,10 +1,10 @@
-//! Tasks: what was asked for, and under which idempotency key.
+//! Tasks: what was asked for. What asked is in [`triggers`](crate::triggers).
 
 use crate::page::Page;
 use crate::{Db, Error, db::Connection, row};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
-use toryo_domain::{Digest, NewTask, RepoId, RunId, Task, TaskId};
+use toryo_domain::{Digest, NewTask, RepoId, RunId, Task, TaskId, tenant};
 
 /// A task and its runs, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,43 +45,20 @@ fn from_row(row: &PgRow) -> Result<TaskWithRuns, Error> {
     Ok(TaskWithRuns { task, runs })
 }
 
-/// Stores a task; `None` where its idempotency key is taken already.
+/// Stores a task.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn insert(
-    db: &mut Connection,
-    repo: RepoId,
-    wish: &NewTask,
-    idempotency: Option<&Idempotency>,
-) -> Result<Option<TaskId>, Error> {
-    let statement = "insert into tasks (id, repo_id, wish, idempotency_key, request_digest) \
-                     values ($1, $2, $3, $4, $5) on conflict (idempotency_key) do nothing returning id";
-    let id: Option<uuid::Uuid> = sqlx::query_scalar(statement)
-        .bind(TaskId::generate().uuid())
+pub async fn insert(db: &mut Connection, repo: RepoId, wish: &NewTask) -> Result<TaskId, Error> {
+    let id = TaskId::generate();
+    sqlx::query("insert into tasks (id, repo_id, wish, tenant) values ($1, $2, $3, $4)")
+        .bind(id.uuid())
         .bind(repo.uuid())
         .bind(row::to_json("wish", wish)?)
-        .bind(idempotency.map(|it| it.key.as_str()))
-        .bind(idempotency.map(|it| it.digest.to_string()))
-        .fetch_optional(db)
+        .bind(tenant::of_repository(&wish.repo_url))
+        .execute(db)
         .await?;
-    Ok(id.map(TaskId::from))
-}
-
-/// The task of an idempotency key, its first run, and the digest of the request that made it.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn by_key(
-    db: &mut Connection,
-    key: &str,
-) -> Result<Option<(TaskId, RunId, Option<Digest>)>, Error> {
-    let statement = "select tasks.id, tasks.request_digest, runs.id as run_id from tasks \
-                     join runs on runs.task_id = tasks.id where idempotency_key = $1 order by runs.id limit 1";
-    let Some(found) = sqlx::query(statement).bind(key).fetch_optional(db).await? else { return Ok(None) };
-    let task: uuid::Uuid = row::get(&found, "id")?;
-    let run: uuid::Uuid = row::get(&found, "run_id")?;
-    Ok(Some((task.into(), run.into(), row::parse_opt(&found, "request_digest")?)))
+    Ok(id)
 }
 
 /// One task.

@@ -19,6 +19,10 @@ pub struct Worker {
     pub capacity: u32,
     /// Steps it executes now.
     pub running: u32,
+    /// Whether it stops, and takes no further steps.
+    pub draining: bool,
+    /// The newest graph it understands.
+    pub engine_version: i16,
     /// When it started.
     pub started_at: DateTime<Utc>,
     /// When it was last heard of.
@@ -28,19 +32,39 @@ pub struct Worker {
 /// A worker that was not heard of for so long counts as gone (R129).
 pub const GONE_AFTER: Duration = Duration::from_secs(60);
 
+/// What a worker says of itself.
+#[derive(Debug, Clone)]
+pub struct Heartbeat<'a> {
+    /// The worker.
+    pub id: WorkerId,
+    /// The machine.
+    pub host: &'a str,
+    /// Toryo's version.
+    pub version: &'a str,
+    /// The newest graph it understands.
+    pub engine_version: i16,
+    /// Steps it executes at once, at most.
+    pub capacity: u32,
+    /// Whether it stops.
+    pub draining: bool,
+}
+
 /// Registers a worker or says that it is alive.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn heartbeat(db: &Db, id: WorkerId, host: &str, version: &str, capacity: u32) -> Result<(), Error> {
-    let statement = "insert into workers (id, host, version, capacity) values ($1, $2, $3, $4) \
-                     on conflict (id) do update set last_heartbeat = now()";
+pub async fn heartbeat(db: &Db, worker: &Heartbeat<'_>) -> Result<(), Error> {
+    let statement = "insert into workers (id, host, version, engine_version, capacity, draining) \
+                     values ($1, $2, $3, $4, $5, $6) on conflict (id) do update \
+                     set last_heartbeat = now(), capacity = excluded.capacity, draining = excluded.draining";
     sqlx::query(statement)
-        .bind(id.uuid())
-        .bind(host)
-        .bind(version)
-        .bind(i64::from(capacity))
-        .execute(db.pool())
+        .bind(worker.id.uuid())
+        .bind(worker.host)
+        .bind(worker.version)
+        .bind(worker.engine_version)
+        .bind(i32::try_from(worker.capacity).unwrap_or(i32::MAX))
+        .bind(worker.draining)
+        .execute(db.relaxed())
         .await?;
     Ok(())
 }
@@ -61,7 +85,7 @@ pub async fn remove(db: &Db, id: WorkerId) -> Result<(), Error> {
 pub async fn remove_gone(db: &Db) -> Result<u64, Error> {
     let done = sqlx::query("delete from workers where last_heartbeat < now() - make_interval(secs => $1)")
         .bind(GONE_AFTER.as_secs_f64())
-        .execute(db.pool())
+        .execute(db.relaxed())
         .await?;
     Ok(done.rows_affected())
 }
@@ -85,6 +109,8 @@ pub async fn live(db: &Db) -> Result<Vec<Worker>, Error> {
                     .map_err(|error| Error::corrupt("capacity", error))?,
                 running: u32::try_from(row::get::<i64>(row, "running")?)
                     .map_err(|error| Error::corrupt("running", error))?,
+                draining: row::get(row, "draining")?,
+                engine_version: row::get(row, "engine_version")?,
                 started_at: row::get(row, "started_at")?,
                 last_heartbeat: row::get(row, "last_heartbeat")?,
             })

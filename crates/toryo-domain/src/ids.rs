@@ -71,6 +71,8 @@ uuid_id! {
     RepoId,
     /// A pull request of the local forge.
     PullRequestId,
+    /// A step that used up its attempts.
+    DeadLetterId,
 }
 
 /// A Git commit id: 40 lower-case hexadecimal digits.

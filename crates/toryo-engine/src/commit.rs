@@ -3,22 +3,37 @@
 use crate::Failure;
 use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
-use crate::grow::{announce, grow};
+use crate::grow::{Heir, announce, begin_stopping, follow, grow_for};
 use crate::settle::{Settlement, settle};
 use crate::summary::summary;
 use serde_json::json;
 use std::time::Duration;
 use toryo_blackboard::db::Connection;
 use toryo_blackboard::steps::Written;
-use toryo_blackboard::{Claim, Error, Run, StepFailure, db, events, outbox, runs, steps};
+use toryo_blackboard::{Claim, Claimant, Error, Run, StepFailure, db, dead_letters, leases, outbox, runs, steps};
 use toryo_domain::plan::MERGED;
-use toryo_domain::{EventType, NewEvent, Output, RunSignal, StepKey, StepSignal};
+use toryo_domain::{
+    EventType, FailureClass, Limit, NewEvent, Output, RunSignal, RunStatus, StepKey, StepKind, Stopping,
+};
 
 /// Stores what an attempt achieved and whatever follows from it.
 ///
 /// # Errors
 /// [`Error::StaleFence`] where the lease was lost: then nothing is written.
 pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<(), Error> {
+    success_then(engine, claim, output, None).await.map(|_| ())
+}
+
+/// As [`success`], and leases a step that it made ready to `heir` in the same commit, where nobody waits who comes first.
+///
+/// # Errors
+/// [`Error::StaleFence`] where the lease was lost: then nothing is written.
+pub async fn success_then(
+    engine: &Engine,
+    claim: &Claim,
+    output: &Output,
+    heir: Option<&Claimant>,
+) -> Result<Option<Claim>, Error> {
     if output.kind() != claim.key.kind {
         return Err(Error::Conflict(format!("step `{}` left an output of `{}`", claim.key, output.kind())));
     }
@@ -26,17 +41,19 @@ pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
     reached_by(Boundary::OutcomeLocked, &claim.key).await?;
     if steps::succeed(&mut tx, claim, output).await? == Written::Before {
-        return Ok(());
+        return leases::followed(&mut tx, claim).await;
     }
     remember(&mut tx, &run, claim, output).await?;
     let event =
         NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
-    let seq = grow(&mut tx, &mut run, vec![event]).await?;
+    let mut heir = heir.map(|claimant| Heir { done: claim, claimant, next: None });
+    let seq = grow_for(&mut tx, &mut run, vec![event], heir.as_mut()).await?;
+    let next = heir.and_then(|heir| heir.next);
     reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
     reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
     engine.committed(claim.run_id, seq).await;
-    Ok(())
+    Ok(next)
 }
 
 /// What the run itself keeps of an output.
@@ -50,6 +67,9 @@ async fn remember(tx: &mut Connection, run: &Run, claim: &Claim, output: &Output
         Output::Code(code) => runs::set_best_diff(tx, run.id, &code.diff).await,
         Output::Merge(merge) => runs::set_best_diff(tx, run.id, &merge.diff).await,
         Output::Integrate(end) => {
+            runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
+        }
+        Output::Draft(end) => {
             runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
         }
         Output::Plan(_)
@@ -76,7 +96,7 @@ pub async fn failure(engine: &Engine, claim: &Claim, failure: &Failure) -> Resul
             stop(&mut tx, &mut run, claim, failure, signal, exhausted).await?
         }
     };
-    let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+    let seq = follow(&mut tx, &mut run, happened).await?;
     reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
     reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
@@ -101,10 +121,7 @@ async fn again(
 
 /// Puts a step back to the queue whose worker cannot go on with it.
 pub(crate) async fn hand_back(tx: &mut Connection, claim: &Claim, why: &str) -> Result<Vec<NewEvent>, Error> {
-    steps::check_fence(tx, claim.step_id, claim.fence).await?;
-    let step = steps::requeue(tx, claim.run_id, &claim.key, StepSignal::Release, Duration::ZERO).await?;
-    steps::forgive(tx, step).await?;
-    steps::close_attempt(tx, claim, "handed_back", Some(why)).await?;
+    let step = leases::give_back(tx, claim, why).await?;
     announce(tx, claim.run_id, step, &format!("after-{}", claim.fence), Duration::ZERO).await?;
     Ok(vec![given_back(claim.key.clone(), claim.attempt, why)])
 }
@@ -132,6 +149,7 @@ pub(crate) async fn stop(
     let mut happened =
         vec![NewEvent::of_step(EventType::StepFailed, claim.key.clone(), Some(claim.attempt), data.clone())];
     if exhausted {
+        dead_letters::insert(tx, claim, &reason).await?;
         let letter = json!({
             "version": 1, "run_id": claim.run_id, "step_id": claim.step_id, "step_key": claim.key,
             "attempts": claim.attempt, "class": failure.class, "reason": failure.text,
@@ -144,6 +162,15 @@ pub(crate) async fn stop(
             Duration::ZERO,
         )
         .await?;
+    }
+    if claim.key.kind == StepKind::Draft {
+        // The run stops at its limit all the same, without a draft.
+        return Ok(happened);
+    }
+    if failure.class == FailureClass::Budget && run.status == RunStatus::Running && run.control.stopping.is_none() {
+        let reason = format!("step `{}`: {}", claim.key, failure.text);
+        happened.push(begin_stopping(tx, run, Stopping { limit: Limit::Budget, reason }).await?);
+        return Ok(happened);
     }
     if run.status.after(signal).is_ok() {
         let text = format!("step `{}`: {}", claim.key, failure.text);

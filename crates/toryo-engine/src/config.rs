@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use toryo_blackboard::Ceilings;
 
 /// Settings of the engine, section `[engine]` of `toryo.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,11 @@ pub struct Config {
     pub backoff_ms: u64,
     /// Seconds that a back-off is at most.
     pub backoff_max_seconds: u64,
+    /// Steps of one tenant that run at once, on all workers together, where it has no limit of its own. A tenant is the
+    /// owner of a repository. Unset: as many as there are workers for.
+    pub tenant_steps: Option<u32>,
+    /// Steps of one repository that run at once, where it has no limit of its own (its setting `max_steps`).
+    pub repository_steps: Option<u32>,
 }
 
 impl Default for Config {
@@ -39,11 +45,17 @@ impl Default for Config {
             attempts: 5,
             backoff_ms: 2000,
             backoff_max_seconds: 60,
+            tenant_steps: None,
+            repository_steps: None,
         }
     }
 }
 
 impl Config {
+    pub(crate) const fn ceilings(&self) -> Ceilings {
+        Ceilings { tenant: self.tenant_steps, repository: self.repository_steps }
+    }
+
     pub(crate) const fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds)
     }

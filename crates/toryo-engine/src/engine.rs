@@ -17,19 +17,30 @@ pub struct Engine {
     /// The settings.
     pub config: Arc<Config>,
     outbox: Arc<Notify>,
+    sweep: Arc<Notify>,
 }
 
 impl Engine {
     /// A handle on these.
     #[must_use]
     pub fn new(db: Db, bus: Bus, config: Config) -> Self {
-        Self { db, bus, config: Arc::new(config), outbox: Arc::default() }
+        Self { db, bus, config: Arc::new(config), outbox: Arc::default(), sweep: Arc::default() }
     }
 
     /// After a commit: wakes the relay of this process and rings the run's bell. Nothing depends on it.
     pub(crate) async fn committed(&self, run: RunId, seq: u64) {
         self.outbox.notify_one();
         self.bus.ring(run, seq).await;
+    }
+
+    /// Wakes the sweeper of this process: there may be something that no timer should wait for.
+    pub fn sweep_soon(&self) {
+        self.sweep.notify_one();
+    }
+
+    /// Ends when the sweeper of this process is wanted.
+    pub(crate) async fn sweep_wanted(&self) {
+        self.sweep.notified().await;
     }
 
     /// Ends when the outbox of this process has something new.

@@ -23,15 +23,17 @@ pub mod engine;
 pub mod failure;
 mod grow;
 mod leases;
+pub mod loops;
 pub mod relay;
 mod report;
 pub mod settle;
 pub mod submit;
 mod summary;
 pub mod sweep;
+pub mod version;
 pub mod worker;
 
-pub use agent::{Agent, HumanMessage, NewArtifact, Outputs, Recorder, Reporter, StepContext};
+pub use agent::{Agent, HumanMessage, NewArtifact, Orders, Outputs, Recorder, Reporter, StepContext};
 pub use boundary::Boundary;
 pub use config::Config;
 pub use engine::Engine;

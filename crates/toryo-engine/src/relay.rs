@@ -2,6 +2,7 @@
 
 use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
+use futures::future::join_all;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{db, outbox};
@@ -36,36 +37,33 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
 }
 
 async fn send_due(engine: &Engine) -> Result<i64, Box<dyn std::error::Error + Send + Sync>> {
-    let mut tx = engine.db.begin().await?;
+    // A crash that forgets what was sent only has it sent again, so nobody waits for the disk here.
+    let mut tx = engine.db.begin_relaxed().await?;
     let due = outbox::take_due(&mut tx, BATCH).await?;
     if due.is_empty() {
         return Ok(0);
     }
     reached(Boundary::RelayTaken).await?;
-    let mut sent = Vec::with_capacity(due.len());
-    let mut failure = None;
-    for entry in &due {
-        let payload = entry.payload.to_string().into_bytes();
-        let outcome = match entry.kind.as_str() {
-            "step_dead" => engine.bus.announce_dead(&entry.dedup_id, payload).await,
-            _ => engine.bus.announce_ready(&entry.dedup_id, payload).await,
-        };
-        match outcome {
-            Ok(()) => sent.push(entry.id),
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        }
-    }
+    let outcomes = join_all(due.iter().map(|entry| send(engine, entry))).await;
     reached(Boundary::RelayPublished).await?;
+    let sent: Vec<i64> =
+        due.iter().zip(&outcomes).filter(|(_, sent)| sent.is_ok()).map(|(entry, _)| entry.id).collect();
     outbox::delete(&mut tx, &sent).await?;
     reached(Boundary::RelayMarked).await?;
     db::commit(tx).await?;
     reached(Boundary::RelayCommitted).await?;
-    match failure {
+    match outcomes.into_iter().find_map(Result::err) {
         Some(error) => Err(error.into()),
         None => Ok(i64::try_from(sent.len())?),
+    }
+}
+
+async fn send(engine: &Engine, entry: &outbox::Entry) -> Result<(), toryo_bus::Error> {
+    let payload = entry.payload.to_string().into_bytes();
+    match entry.kind.as_str() {
+        "step_dead" => engine.bus.announce_dead(&entry.dedup_id, payload).await,
+        // A kind that a newer process wrote is a wake-up to this one: whoever hears it asks Postgres.
+        _ => engine.bus.announce_ready(&entry.dedup_id, payload).await,
     }
 }
 

@@ -36,9 +36,7 @@ impl LeaseReporter {
                 return Ok(());
             }
         }
-        // Run before step: the one order of locks.
-        let seq = events::append(&mut tx, self.claim.run_id, std::slice::from_ref(event)).await?;
-        steps::check_fence(&mut tx, self.claim.step_id, self.claim.fence).await?;
+        let seq = events::append_leased(&mut tx, &self.claim, std::slice::from_ref(event)).await?;
         reached_by(Boundary::EventWritten, &self.claim.key).await?;
         db::commit(tx).await?;
         reached_by(Boundary::EventCommitted, &self.claim.key).await?;

@@ -1,11 +1,11 @@
-//! A task comes in: one transaction for task, run, first step, event and outbox row.
+//! A task comes in: one transaction for task, run, trigger, first step, event and outbox row.
 
 use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
 use crate::grow::grow;
 use serde_json::json;
-use toryo_blackboard::{Idempotency, db, repos, runs, tasks};
-use toryo_domain::{EventType, NewEvent, NewTask, RunId, TaskId};
+use toryo_blackboard::{Idempotency, Trigger, db, repos, runs, tasks, triggers};
+use toryo_domain::{Digest, EventType, NewEvent, NewTask, RunId, TaskId};
 
 /// A task that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +38,30 @@ pub async fn submit(
     wish: &NewTask,
     idempotency: Option<&Idempotency>,
 ) -> Result<Submitted, Error> {
+    let trigger = match idempotency {
+        Some(idempotency) => of_key(idempotency),
+        None => {
+            Trigger { delivery: None, ..of_key(&Idempotency { key: String::new(), digest: digest(wish)? }) }
+        }
+    };
+    triggered(engine, wish, &trigger).await
+}
+
+/// Stores the task that a trigger asks for and queues its first run; one of the same delivery, body or logical key
+/// gives the run that came of it before.
+///
+/// # Errors
+/// The delivery came with another body before, or the blackboard does not answer; then nothing is stored.
+pub async fn triggered(engine: &Engine, wish: &NewTask, trigger: &Trigger) -> Result<Submitted, Error> {
     let mut tx = engine.db.begin().await?;
     let repo = repos::ensure(&mut tx, &wish.repo_url).await?;
-    let Some(task_id) = tasks::insert(&mut tx, repo, wish, idempotency).await? else {
-        let taken = || toryo_blackboard::Error::Conflict("the idempotency key is taken".into());
-        let wanted = idempotency.ok_or_else(taken)?;
-        return Ok(by_key(&mut tx, wanted).await?.ok_or_else(taken)?);
-    };
+    let task_id = tasks::insert(&mut tx, repo, wish).await?;
     let run_id = runs::insert(&mut tx, task_id).await?;
+    if !triggers::insert(&mut tx, trigger, task_id, run_id).await? {
+        drop(tx);
+        let taken = || toryo_blackboard::Error::Conflict("the trigger is taken".into());
+        return Ok(before(engine, trigger).await?.ok_or_else(taken)?);
+    }
     let mut run = runs::lock(&mut tx, run_id).await?;
     let facts = json!({
         "task_id": task_id, "repo_url": wish.repo_url, "goal": wish.goal, "priority": wish.priority,
@@ -64,16 +80,29 @@ pub async fn submit(
 /// # Errors
 /// The key was used for another request, or the blackboard does not answer.
 pub async fn earlier(engine: &Engine, idempotency: &Idempotency) -> Result<Option<Submitted>, Error> {
-    let mut tx = engine.db.begin().await?;
-    by_key(&mut tx, idempotency).await
+    before(engine, &of_key(idempotency)).await
 }
 
-async fn by_key(tx: &mut db::Connection, wanted: &Idempotency) -> Result<Option<Submitted>, Error> {
-    match tasks::by_key(tx, &wanted.key).await? {
-        None => Ok(None),
-        Some((task_id, run_id, digest)) if digest == Some(wanted.digest) => {
-            Ok(Some(Submitted { task_id, run_id, created: false }))
-        }
-        Some(_) => Err(Error::KeyReused),
+async fn before(engine: &Engine, trigger: &Trigger) -> Result<Option<Submitted>, Error> {
+    let Some(earlier) = triggers::earlier(&engine.db, trigger).await? else { return Ok(None) };
+    if earlier.same_delivery && !earlier.same_body {
+        return Err(Error::KeyReused);
     }
+    Ok(Some(Submitted { task_id: earlier.task_id, run_id: earlier.run_id, created: false }))
+}
+
+fn of_key(idempotency: &Idempotency) -> Trigger {
+    Trigger {
+        source: "api",
+        delivery: Some(idempotency.key.clone()),
+        body: idempotency.digest,
+        // Whoever asks twice without a key wants two runs.
+        once_a_body: false,
+        logical_key: None,
+    }
+}
+
+fn digest(wish: &NewTask) -> Result<Digest, Error> {
+    let text = serde_json::to_vec(wish).map_err(|error| toryo_blackboard::Error::corrupt("wish", error))?;
+    Ok(Digest::of(text))
 }

@@ -8,8 +8,10 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use toryo_blackboard::steps::{self, Depth};
+use toryo_blackboard::tenants::{self, Tenant};
 use toryo_blackboard::{RoleFigures, Worker, workers};
-use toryo_domain::{Role, WorkerId};
+use toryo_domain::{Priority, Role, WorkerId};
 use utoipa::ToSchema;
 
 /// Agents, who executes them, and how that goes.
@@ -21,6 +23,10 @@ pub struct Agents {
     workers: Vec<WorkerView>,
     /// How the steps of each role went in the last thirty days.
     figures: Vec<FiguresView>,
+    /// Work that waits or is under way, by priority.
+    queue: Vec<DepthView>,
+    /// Tenants that have work or a limit.
+    tenants: Vec<TenantView>,
 }
 
 /// A live worker.
@@ -38,6 +44,10 @@ struct WorkerView {
     capacity: u32,
     /// Steps it executes now.
     running: u32,
+    /// Whether it stops: it ends what it has and takes no further steps.
+    draining: bool,
+    /// The newest kind of run it understands; newer ones are left to newer workers.
+    engine_version: i16,
     /// When it started.
     #[schema(value_type = String, format = DateTime)]
     started_at: DateTime<Utc>,
@@ -65,10 +75,63 @@ struct FiguresView {
     median_ms: f64,
 }
 
+/// Steps of one priority.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueueDepth)]
+struct DepthView {
+    /// The priority.
+    #[schema(value_type = String, example = "normal")]
+    priority: Priority,
+    /// Steps that may be claimed now, but for limits.
+    ready: u64,
+    /// Steps that wait for a back-off to end.
+    delayed: u64,
+    /// Steps that workers execute.
+    leased: u64,
+}
+
+impl From<Depth> for DepthView {
+    fn from(depth: Depth) -> Self {
+        let Depth { priority, ready, delayed, leased } = depth;
+        Self { priority, ready, delayed, leased }
+    }
+}
+
+/// Who shares the workers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tenant)]
+struct TenantView {
+    /// The owner of repositories: `github.com/acme`; `local` for those on the server's machine.
+    name: String,
+    /// Steps it may have running at once; none where the operator's default holds.
+    max_steps: Option<u32>,
+    /// Steps that are ready.
+    ready: u64,
+    /// Steps that run.
+    running: u64,
+}
+
+impl From<Tenant> for TenantView {
+    fn from(tenant: Tenant) -> Self {
+        let Tenant { name, max_steps, ready, running } = tenant;
+        Self { name, max_steps, ready, running }
+    }
+}
+
 impl From<Worker> for WorkerView {
     fn from(worker: Worker) -> Self {
-        let Worker { id, host, version, capacity, running, started_at, last_heartbeat } = worker;
-        Self { id, host, version, capacity, running, started_at, last_heartbeat }
+        let Worker {
+            id,
+            host,
+            version,
+            capacity,
+            running,
+            draining,
+            engine_version,
+            started_at,
+            last_heartbeat,
+        } = worker;
+        Self { id, host, version, capacity, running, draining, engine_version, started_at, last_heartbeat }
     }
 }
 
@@ -80,11 +143,13 @@ impl From<RoleFigures> for FiguresView {
     }
 }
 
-/// Agents' manifests, live workers, success and latency.
+/// Agents' manifests, live workers, success and latency, and how much work there is.
 #[utoipa::path(get, path = "/agents", tag = "operation",
     responses((status = 200, description = "Agents, workers, figures.", body = Agents)))]
 pub async fn show(State(app): State<App>) -> Result<Json<Agents>, Problem> {
     let workers = workers::live(app.db()).await?.into_iter().map(Into::into).collect();
     let figures = workers::figures(app.db()).await?.into_iter().map(Into::into).collect();
-    Ok(Json(Agents { agents: app.ports.agents.to_vec(), workers, figures }))
+    let queue = steps::depth(app.db()).await?.into_iter().map(Into::into).collect();
+    let tenants = tenants::list(app.db()).await?.into_iter().map(Into::into).collect();
+    Ok(Json(Agents { agents: app.ports.agents.to_vec(), workers, figures, queue, tenants }))
 }

@@ -58,7 +58,7 @@ impl OnPostgres {
         db.migrate().await.unwrap();
         let mut tx = db.begin().await.unwrap();
         let repo = repos::ensure(&mut tx, "/tmp/sample").await.unwrap();
-        let task = tasks::insert(&mut tx, repo, &wish(), None).await.unwrap().unwrap();
+        let task = tasks::insert(&mut tx, repo, &wish()).await.unwrap();
         let run = runs::insert(&mut tx, task).await.unwrap();
         let key = StepKey::of_run(StepKind::Spec);
         let step = steps::NewStep { key: key.clone(), depends_on: Vec::new() };
