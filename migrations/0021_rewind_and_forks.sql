@@ -16,3 +16,4 @@ alter table steps add column shared_from uuid references steps (id);
 
 -- Where a fork comes from and what it does otherwise; null for a run of its own.
 alter table runs add column origin jsonb;
+create index runs_by_origin on runs ((origin ->> 'run_id')) where origin is not null;

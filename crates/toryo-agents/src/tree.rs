@@ -291,7 +291,12 @@ mod tests {
 
     #[test]
     fn a_repository_is_as_large_as_allowed_and_no_larger() {
-        let file = |name: &str, size| TreeFile { path: name.parse().unwrap(), size, executable: false };
+        let file = |name: &str, size| TreeFile {
+            path: name.parse().unwrap(),
+            size,
+            executable: false,
+            blob: String::new(),
+        };
         let half = MOST_BYTES / 2;
         let mut listing = Listing { files: vec![file("a", half), file("b", half)], left_out: vec![] };
         assert!(refuse_too_large(&listing).is_ok());

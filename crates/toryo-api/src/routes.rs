@@ -7,6 +7,7 @@ pub mod health;
 pub mod pages;
 pub mod repos;
 pub mod runs;
+pub mod steer;
 pub mod stream;
 pub mod tasks;
 
@@ -59,6 +60,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(control::approve))
         .routes(routes!(control::reject))
         .routes(routes!(control::message))
+        .routes(routes!(steer::pause))
+        .routes(routes!(steer::limits))
+        .routes(routes!(steer::fork, steer::forks))
         .routes(routes!(repos::list, repos::put))
         .routes(routes!(repos::show, repos::put_settings))
         .routes(routes!(repos::index))

@@ -5,4 +5,5 @@ pub mod lists;
 pub mod repos;
 pub mod runs;
 pub mod schemas;
+pub mod steer;
 pub mod tasks;

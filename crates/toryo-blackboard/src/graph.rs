@@ -32,7 +32,8 @@ async fn set_aside(db: &mut Connection, run: RunId, keys: &[String], status: &st
                 where run_id = $1 and step_key = any($2) and status in ('succeeded', 'failed') on conflict do nothing";
     sqlx::query(keep).bind(run.uuid()).bind(keys).execute(&mut *db).await?;
     let reset = "update steps set status = $3, epoch = epoch + 1, attempts = 0, output = null, failure_class = null, \
-                 failure = null, fence = null, worker_id = null, lease_until = null, started_at = null, \
+                 failure = null, fence = null, worker_id = null, lease_until = null, tenant_slot = null, repo_slot = null, \
+                 started_at = null, \
                  finished_at = null, shared_from = null, ready_at = case when $3 = 'ready' then now() end \
                  where run_id = $1 and step_key = any($2) and status <> 'cancelled'";
     sqlx::query(reset).bind(run.uuid()).bind(keys).bind(status).execute(db).await?;
@@ -88,9 +89,9 @@ pub async fn share(
     priority: i16,
     keys: &[StepKey],
 ) -> Result<u64, Error> {
-    let statement = "insert into steps (id, run_id, step_key, role, status, depends_on, priority, attempts, output, \
-                     shared_from, started_at, finished_at) \
-                     select gen_random_uuid(), $2, step_key, role, status, depends_on, $3, 0, output, \
+    let statement = "insert into steps (id, run_id, step_key, role, status, depends_on, priority, tenant, repo_id, attempts, \
+                     output, shared_from, started_at, finished_at) \
+                     select gen_random_uuid(), $2, step_key, role, status, depends_on, $3, tenant, repo_id, 0, output, \
                      coalesce(shared_from, id), started_at, finished_at from steps \
                      where run_id = $1 and status = 'succeeded' and step_key = any($4) order by position";
     let done = sqlx::query(statement)

@@ -117,6 +117,9 @@ pub struct Origin {
     /// What it does otherwise.
     #[serde(default)]
     pub variant: Variant,
+    /// The caller's key that makes a repeated request harmless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 impl Default for Control {
@@ -398,12 +401,25 @@ pub async fn set_origin(db: &mut Connection, run: RunId, origin: &Origin) -> Res
     Ok(())
 }
 
+/// The fork of a locked run that was asked for with this key.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn fork_by_key(db: &mut Connection, run: RunId, key: &str) -> Result<Option<Run>, Error> {
+    let found = sqlx::query(select!("where runs.origin ->> 'run_id' = $1 and runs.origin ->> 'key' = $2"))
+        .bind(run.to_string())
+        .bind(key)
+        .fetch_optional(db)
+        .await?;
+    found.as_ref().map(from_row).transpose()
+}
+
 /// The forks of a run, oldest first.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn forks(db: &Db, run: RunId) -> Result<Vec<Run>, Error> {
-    let rows = sqlx::query(select!("where runs.origin ->> 'run_id' = $1::text order by runs.id"))
+    let rows = sqlx::query(select!("where runs.origin ->> 'run_id' = $1 order by runs.id"))
         .bind(run.to_string())
         .fetch_all(db.pool())
         .await?;

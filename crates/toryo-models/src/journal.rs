@@ -1,9 +1,10 @@
 //! The reply journal and the ledger, as a port: what was paid once is found again, and what a run has spent.
 //!
-//! Adapters: [`postgres`] and the in-process [`memory`].
+//! Adapters: [`postgres`] and the in-process [`memory`]; [`strict`] reads from either and asks nobody.
 
 pub mod memory;
 pub mod postgres;
+pub mod strict;
 
 use crate::reply::{Finish, Usage};
 use crate::request::Caller;

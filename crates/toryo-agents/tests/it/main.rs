@@ -4,6 +4,7 @@
 
 mod bad_models;
 mod harness;
+mod limits;
 mod prompts;
 mod replay;
 mod schemas;

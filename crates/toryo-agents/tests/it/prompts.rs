@@ -41,6 +41,7 @@ fn everything() -> Variables {
         .with("checks", lines("check"))
         .with("earlier", lines("earlier finding"))
         .with("plan", text("plan"))
+        .with("dead_ends", text("dead ends"))
 }
 
 #[test]

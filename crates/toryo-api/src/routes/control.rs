@@ -2,10 +2,11 @@
 
 use crate::app::App;
 use crate::extract::{Body, Id, OptionalBody};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{FieldError, Problem, ProblemBody};
 use crate::wire::actions::{
     ActionResult, Cancel, Decision, NewMessage, OPERATOR, Resume, Retry, optional_text,
 };
+use crate::wire::steer;
 use axum::Json;
 use axum::extract::State;
 use toryo_domain::RunId;
@@ -29,7 +30,7 @@ pub async fn cancel(
     Ok(Json(ActionResult { run_id, status }))
 }
 
-/// Lets a run go on that stopped at a limit or a guardrail, with as much allowance once more.
+/// Lets a run go on that was paused, or that stopped at a limit or a guardrail: with new limits, or as much once more.
 #[utoipa::path(post, path = "/runs/{id}/resume", tag = "control", request_body = Option<Resume>,
     params(("id" = String, Path, description = "The run.", format = Uuid)),
     responses((status = 200, description = "Done.", body = ActionResult),
@@ -38,24 +39,32 @@ pub async fn cancel(
 pub async fn resume(
     State(app): State<App>,
     Id(run_id): Id<RunId>,
-    OptionalBody(Resume {}): OptionalBody<Resume>,
+    OptionalBody(body): OptionalBody<Resume>,
 ) -> Reply {
-    let status = engine::resume(&app.engine, run_id, OPERATOR).await?;
+    let limits = steer::limits("/limits", &body.limits.unwrap_or_default().0, &app.config)?;
+    let status = engine::resume_with(&app.engine, run_id, OPERATOR, &limits).await?;
     Ok(Json(ActionResult { run_id, status }))
 }
 
-/// Tries failed steps again; what is upstream of them is kept.
+/// Tries failed steps again, or goes back to a step; what is upstream of them is kept.
 #[utoipa::path(post, path = "/runs/{id}/retry", tag = "control", request_body = Option<Retry>,
     params(("id" = String, Path, description = "The run.", format = Uuid)),
     responses((status = 200, description = "Done.", body = ActionResult),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 409, description = "Nothing failed.", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 409, description = "Nothing failed, or the step has not begun.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn retry(
     State(app): State<App>,
     Id(run_id): Id<RunId>,
     OptionalBody(body): OptionalBody<Retry>,
 ) -> Reply {
-    let status = engine::retry(&app.engine, run_id, OPERATOR, body.step_key.as_ref()).await?;
+    let status = match (&body.from, &body.step_key) {
+        (Some(_), Some(_)) => {
+            let error = FieldError::at("/from", "either `from` or `step_key` is accepted, not both");
+            return Err(Problem::invalid(vec![error]));
+        }
+        (Some(from), None) => engine::retry_from(&app.engine, run_id, OPERATOR, from).await?,
+        (None, step) => engine::retry(&app.engine, run_id, OPERATOR, step.as_ref()).await?,
+    };
     Ok(Json(ActionResult { run_id, status }))
 }
 

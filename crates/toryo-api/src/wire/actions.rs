@@ -2,7 +2,9 @@
 
 use crate::problem::{FieldError, Problem};
 use crate::sanitise::sanitise;
+use crate::extract::Object;
 use crate::wire::schemas;
+use crate::wire::tasks::LimitsRequest;
 use serde::{Deserialize, Serialize};
 use toryo_domain::{RunId, RunStatus, StepKey};
 use utoipa::ToSchema;
@@ -23,10 +25,15 @@ pub struct Cancel {
     pub reason: Option<String>,
 }
 
-/// Lets a stopped run go on. The body is an empty object, or nothing.
+/// Lets a stopped or paused run go on.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Resume {}
+pub struct Resume {
+    /// New limits of the whole run. Where none is named, a run that hit a limit gets as much once more.
+    #[serde(default)]
+    #[schema(value_type = Option<LimitsRequest>)]
+    pub limits: Option<Object<LimitsRequest>>,
+}
 
 /// Tries failed steps again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -36,6 +43,10 @@ pub struct Retry {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "code:parse-dates#2")]
     pub step_key: Option<StepKey>,
+    /// This step once more, whatever came of it, and everything that follows on it; what is upstream is kept.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "code:parse-dates")]
+    pub from: Option<StepKey>,
 }
 
 /// Approves or rejects what a run waits with.

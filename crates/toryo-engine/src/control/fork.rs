@@ -20,13 +20,28 @@ pub struct Fork {
 }
 
 /// Makes a run of the same task that shares every outcome `at` does not lead to: shared steps are not executed or paid
-/// again. What people decided and wrote up to there holds for it as well.
+/// again. What people decided and wrote up to there holds for it as well. A repeated `key` gives the same run.
 ///
 /// # Errors
 /// There is no such step, or the run has no outcome before it.
-pub async fn fork(engine: &Engine, from: RunId, by: &str, wanted: &Fork) -> Result<RunId, Error> {
+pub async fn fork(
+    engine: &Engine,
+    from: RunId,
+    by: &str,
+    wanted: &Fork,
+    key: Option<&str>,
+) -> Result<RunId, Error> {
     let mut tx = engine.db.begin().await?;
+    // The lock makes forks of one run wait for each other, so a key is seen by whoever repeats it.
     let source = runs::lock(&mut tx, from).await?;
+    if let Some(key) = key
+        && let Some(before) = runs::fork_by_key(&mut tx, from, key).await?
+    {
+        return match &before.origin {
+            Some(origin) if origin.at == wanted.at && origin.variant == wanted.variant => Ok(before.id),
+            Some(_) | None => Err(Error::NotPossible("the idempotency key was used for another fork".into())),
+        };
+    }
     let rows = steps::of_run_in(&mut tx, from).await?;
     if wanted.at.kind == StepKind::Draft || !rows.iter().any(|row| row.key == wanted.at) {
         return Err(Error::NotPossible(format!("step `{}` is not part of the run", wanted.at)));
@@ -40,7 +55,12 @@ pub async fn fork(engine: &Engine, from: RunId, by: &str, wanted: &Fork) -> Resu
         .collect();
 
     let id = runs::insert(&mut tx, source.task_id).await?;
-    let origin = Origin { run_id: from, at: wanted.at.clone(), variant: wanted.variant.clone() };
+    let origin = Origin {
+        run_id: from,
+        at: wanted.at.clone(),
+        variant: wanted.variant.clone(),
+        key: key.map(str::to_owned),
+    };
     runs::set_origin(&mut tx, id, &origin).await?;
     let mut run = runs::lock(&mut tx, id).await?;
     graph::share(&mut tx, from, id, run.priority.rank(), &shared).await?;
