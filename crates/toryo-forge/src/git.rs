@@ -90,6 +90,24 @@ impl Mirror {
         self.work(move |repository| read::log(repository, &commit, count)).await
     }
 
+    /// At most `count` commits up to and with this one, newest first by their time. Cheap: what they changed is
+    /// asked for with [`entries`](Self::entries).
+    ///
+    /// # Errors
+    /// The commit is not here.
+    pub async fn ancestors(&self, commit: &CommitId, count: usize) -> Result<Vec<CommitId>, Error> {
+        let commit = commit.clone();
+        self.work(move |repository| read::ancestors(repository, &commit, count)).await
+    }
+
+    /// What each of these commits says and changed, in their order.
+    ///
+    /// # Errors
+    /// One of them is not here.
+    pub async fn entries(&self, commits: Vec<CommitId>) -> Result<Vec<LogEntry>, Error> {
+        self.work(move |repository| read::entries(repository, &commits)).await
+    }
+
     /// Writes a commit on top of `base` straight into the object database. Equal input makes the same commit,
     /// so that a repeated attempt is harmless.
     ///
@@ -128,6 +146,8 @@ pub struct TreeFile {
     pub size: u64,
     /// Whether Git's executable bit is set.
     pub executable: bool,
+    /// The id of its content in Git, in hexadecimal digits.
+    pub blob: String,
 }
 
 /// An entry of a tree that Toryo does not work on.

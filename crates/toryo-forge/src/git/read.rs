@@ -75,7 +75,8 @@ fn judge(odb: &git2::Odb<'_>, folder: &str, entry: &git2::TreeEntry<'_>) -> Resu
         mode => {
             let (size, _) = odb.read_header(entry.id())?;
             let executable = mode == i32::from(FileMode::BlobExecutable);
-            Ok(Judged::File(TreeFile { path, size: size as u64, executable }))
+            let blob = entry.id().to_string();
+            Ok(Judged::File(TreeFile { path, size: size as u64, executable, blob }))
         }
     }
 }
@@ -137,6 +138,23 @@ pub(super) fn log(repository: &Repository, commit: &CommitId, count: usize) -> R
     walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
     walk.push(oid(commit)?)?;
     walk.take(count).map(|id| log_entry(repository, &repository.find_commit(id?)?)).collect()
+}
+
+/// Newest first by the time of their commit; unlike [`log`] it looks at no more of the history than it gives back.
+pub(super) fn ancestors(
+    repository: &Repository,
+    commit: &CommitId,
+    count: usize,
+) -> Result<Vec<CommitId>, Error> {
+    find(repository, commit)?;
+    let mut walk = repository.revwalk()?;
+    walk.set_sorting(git2::Sort::TIME)?;
+    walk.push(oid(commit)?)?;
+    walk.take(count).map(|id| commit_id(id?)).collect()
+}
+
+pub(super) fn entries(repository: &Repository, commits: &[CommitId]) -> Result<Vec<LogEntry>, Error> {
+    commits.iter().map(|commit| log_entry(repository, &find(repository, commit)?)).collect()
 }
 
 fn log_entry(repository: &Repository, commit: &git2::Commit<'_>) -> Result<LogEntry, Error> {
