@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use toryo_domain::{CommitId, RepoPath};
 use toryo_forge::{LeftOut, Mirror};
 use toryo_index::{
-    Build, BuildError, BuildOptions, ContentId, Index, IndexCache, PastCommit, PastLog, Progress, RecordStore,
-    SourceFile, Sources, Wanted, estimate,
+    Build, BuildError, BuildOptions, ContentId, Index, IndexCache, PastCommit, PastLog, Progress,
+    RecordStore, SourceFile, Sources, Wanted, estimate,
 };
 
 /// How far back a kept history is looked for; a branch seldom moves by more commits at once.
@@ -66,7 +66,8 @@ pub async fn index(
             commit: request.commit.as_str(),
             bytes: estimate(&files, &BuildOptions::default()),
         };
-        let waiting = || if stopped() { ControlFlow::Break(BuildError::Cancelled) } else { ControlFlow::Continue(()) };
+        let waiting =
+            || if stopped() { ControlFlow::Break(BuildError::Cancelled) } else { ControlFlow::Continue(()) };
         let mut sources = None;
         let index = cache.get_or_build(wanted, waiting, |known| {
             let store = known.store.as_deref();
@@ -109,7 +110,8 @@ async fn history(
     store: Option<&dyn RecordStore>,
 ) -> Result<Vec<PastCommit>, toryo_forge::Error> {
     let ids = request.mirror.ancestors(&request.commit, request.history).await?;
-    let kept = store.and_then(|store| ids.iter().take(NEAR_COMMITS).find_map(|id| PastLog::load(store, id.as_str())));
+    let kept = store
+        .and_then(|store| ids.iter().take(NEAR_COMMITS).find_map(|id| PastLog::load(store, id.as_str())));
     let mut known: HashMap<String, PastCommit> = kept.unwrap_or_default().commits.into_iter().collect();
     let missing: Vec<CommitId> = ids.iter().filter(|id| !known.contains_key(id.as_str())).cloned().collect();
     let is_news = !missing.is_empty();

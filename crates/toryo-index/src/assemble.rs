@@ -1,7 +1,6 @@
 //! Putting an index together from records. No text is read and no name spelled out here: everything was made when
 //! the record was, or when the file was first seen, so a commit's index costs little more than copying.
 
-use crate::build::PastCommit;
 use crate::connect::connect;
 use crate::dictionary::Dictionary;
 use crate::history::history;
@@ -10,6 +9,7 @@ use crate::index::{Index, IndexedFile, IndexedSymbol};
 use crate::kind::{FileKind, Skipped, kind_of};
 use crate::lexical::{Layout, Posting, field};
 use crate::names::Names;
+use crate::past::PastCommit;
 use crate::record::{Record, RecordKey};
 use crate::terms::{terms_of, words};
 use crate::text::Text;

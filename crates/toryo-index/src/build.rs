@@ -3,6 +3,7 @@
 use crate::assemble::{FileFacts, assemble};
 use crate::index::Index;
 use crate::kind::{LARGEST_FILE_BYTES, SkipReason, Skipped, passed_over};
+use crate::past::PastCommit;
 use crate::record::{Content, ContentId, Maker, RecordKey};
 use crate::store::RecordStore;
 use std::collections::{BTreeMap, HashMap};
@@ -42,15 +43,6 @@ impl Default for BuildOptions {
     }
 }
 
-/// A commit of the past.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastCommit {
-    /// First line of its message.
-    pub subject: String,
-    /// Files it touched.
-    pub paths: Vec<RepoPath>,
-}
-
 /// A file to be indexed; its bytes are read only where no record of its content is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -64,6 +56,17 @@ pub struct SourceFile {
 
 /// Gives the bytes of some files; called from several threads.
 pub type Reader<'r, E> = dyn Fn(&[RepoPath]) -> Result<BTreeMap<RepoPath, Vec<u8>>, E> + Sync + 'r;
+
+/// Memory per byte of source that a build takes at most, its index included; measured by `cargo xtask bench index`.
+const BYTES_PER_BYTE: u64 = 12;
+
+/// About how much memory building an index of these files takes, in bytes; rather too much than too little.
+#[must_use]
+pub fn estimate(files: &[SourceFile], options: &BuildOptions) -> usize {
+    let indexed = files.iter().filter(|file| file.bytes <= options.largest_file_bytes as u64);
+    let bytes = indexed.map(|file| file.bytes).fold(0, u64::saturating_add);
+    usize::try_from(bytes.saturating_mul(BYTES_PER_BYTE)).unwrap_or(usize::MAX)
+}
 
 /// How far a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

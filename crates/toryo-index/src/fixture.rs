@@ -1,7 +1,8 @@
 //! Small repositories for tests, several files in one text.
 
-use crate::build::{BuildOptions, PastCommit};
+use crate::build::BuildOptions;
 use crate::index::Index;
+use crate::past::PastCommit;
 use std::collections::BTreeMap;
 use toryo_domain::RepoPath;
 

@@ -1,7 +1,7 @@
 //! What past commits say about files: the words of their subjects.
 
-use crate::build::PastCommit;
 use crate::index::Index;
+use crate::past::PastCommit;
 use crate::terms::{terms_of, words};
 use std::collections::HashMap;
 

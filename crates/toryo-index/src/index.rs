@@ -190,6 +190,11 @@ impl Index {
             + 8 * self.phrases.capacity()
     }
 
+    /// Whether most of its dictionary stands for what earlier commits held, so that a build had better start anew.
+    pub(crate) fn is_cluttered(&self) -> bool {
+        self.dictionary.len() > 1_000 + 3 * self.lexical.len() + self.symbols.len()
+    }
+
     /// What gives terms and names their numbers; empty for an empty index.
     pub(crate) fn dictionary(&self) -> Arc<Dictionary> {
         Arc::clone(&self.dictionary)

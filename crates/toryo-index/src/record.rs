@@ -85,6 +85,12 @@ impl RecordKey {
         Self { content, reading: Reading::of(path) }
     }
 
+    /// The key for what is kept of a commit's history.
+    pub(crate) fn of_history(commit: &str) -> Self {
+        let content = ContentId(format!("log-{}", plain(commit)).into());
+        Self { content, reading: Reading { extension: "".into(), manifest: None } }
+    }
+
     /// A name for files and objects: letters, digits, `-` and `.`, at most 120 bytes.
     #[must_use]
     pub fn name(&self) -> String {
@@ -242,31 +248,36 @@ impl Record {
     }
 }
 
-/// What stands before a written record.
+/// What stands before everything kept.
 const MAGIC: &[u8; 4] = b"TRYR";
 
+/// Facts with what tells whether they can be read: magic, format, checksum.
+pub(crate) fn sealed(facts: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(facts.len() + 12);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(facts).to_le_bytes());
+    bytes.extend_from_slice(facts);
+    bytes
+}
+
+/// The facts in what [`sealed`] made; `None` for anything else, also for what is damaged or of another format.
+pub(crate) fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let (sum, facts) =
+        bytes.strip_prefix(MAGIC)?.strip_prefix(&FORMAT.to_le_bytes())?.split_first_chunk::<4>()?;
+    (crc32fast::hash(facts) == u32::from_le_bytes(*sum)).then_some(facts)
+}
+
 impl Content {
-    /// The record as bytes: magic, format, checksum, then the facts in postcard's encoding.
+    /// The record as bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         // Facts of plain types in memory always have an encoding; an empty one would not be read back.
-        let facts = postcard::to_stdvec(self).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(facts.len() + 12);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&facts).to_le_bytes());
-        bytes.extend_from_slice(&facts);
-        bytes
+        sealed(&postcard::to_stdvec(self).unwrap_or_default())
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; `None` for anything else, also for a damaged record and one of
-    /// another format.
+    /// Reads what [`encode`](Self::encode) wrote; `None` for anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let facts = bytes.strip_prefix(MAGIC)?.strip_prefix(&FORMAT.to_le_bytes())?;
-        let (sum, facts) = facts.split_first_chunk::<4>()?;
-        if crc32fast::hash(facts) != u32::from_le_bytes(*sum) {
-            return None;
-        }
-        let content: Self = postcard::from_bytes(facts).ok()?;
+        let content: Self = postcard::from_bytes(unsealed(bytes)?).ok()?;
         match &content {
             Self::Text(record) if !record.is_sound() => None,
             _ => Some(content),
@@ -354,11 +365,7 @@ mod tests {
 
         #[test]
         fn facts_that_point_nowhere_are_refused(facts in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut bytes = MAGIC.to_vec();
-            bytes.extend_from_slice(&FORMAT.to_le_bytes());
-            bytes.extend_from_slice(&crc32fast::hash(&facts).to_le_bytes());
-            bytes.extend_from_slice(&facts);
-            if let Some(Content::Text(record)) = Content::decode(&bytes) {
+            if let Some(Content::Text(record)) = Content::decode(&sealed(&facts)) {
                 prop_assert!(record.is_sound());
             }
         }
