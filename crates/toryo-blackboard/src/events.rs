@@ -7,7 +7,7 @@ use crate::{Claim, Db, Error, db::Connection, row};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::postgres::PgRow;
-use toryo_domain::{Event, NewEvent, RunId};
+use toryo_domain::{Event, EventType, NewEvent, RunId};
 
 /// An event as it goes over a wire, its facts unread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,15 @@ async fn write(
     }
     let last = bound.fetch_optional(db).await?;
     Ok(last.map(|last| u64::try_from(last).unwrap_or_default()))
+}
+
+/// Whether a run has an event of this type. Holds until the transaction ends where the run is locked.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn has(db: &mut Connection, run: RunId, kind: EventType) -> Result<bool, Error> {
+    let statement = "select exists (select 1 from events where run_id = $1 and type = $2)";
+    Ok(sqlx::query_scalar(statement).bind(run.uuid()).bind(kind.as_str()).fetch_one(db).await?)
 }
 
 /// Whether this very event of a step was stored within the last minutes: for a writer whose answer was lost.

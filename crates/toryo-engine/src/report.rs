@@ -5,10 +5,11 @@ use crate::agent::{NewArtifact, Reporter};
 use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use toryo_blackboard::{Claim, Error, artifacts, db, events, runs, steps};
-use toryo_domain::NewEvent;
+use toryo_domain::{EventType, NewEvent};
 
 /// Tries while the database does not answer: a restart of it should not cost a step.
 const TRIES: u32 = 10;
@@ -32,16 +33,36 @@ impl LeaseReporter {
         if again {
             // The answer to an earlier commit may have been lost on the way.
             runs::lock(&mut tx, self.claim.run_id).await?;
-            if events::is_stored(&mut tx, self.claim.run_id, event).await? {
-                return Ok(());
+            let renamed = NewEvent { kind: EventType::PullRequestOpened, ..event.clone() };
+            for event in [Some(event), is_of_pull_request(event).then_some(&renamed)].into_iter().flatten() {
+                if events::is_stored(&mut tx, self.claim.run_id, event).await? {
+                    return Ok(());
+                }
             }
         }
-        let seq = events::append_leased(&mut tx, &self.claim, std::slice::from_ref(event)).await?;
+        let event = self.named(&mut tx, event).await?;
+        let seq = events::append_leased(&mut tx, &self.claim, std::slice::from_ref(&*event)).await?;
         reached_by(Boundary::EventWritten, &self.claim.key).await?;
         db::commit(tx).await?;
         reached_by(Boundary::EventCommitted, &self.claim.key).await?;
         self.engine.committed(self.claim.run_id, seq).await;
         Ok(())
+    }
+
+    /// A run's pull request is opened once and updated from then on. Which of the two it is, the run's events know: an
+    /// attempt that finds it open may come after one that opened it and died before it could say so.
+    async fn named<'a>(
+        &self,
+        tx: &mut db::Connection,
+        event: &'a NewEvent,
+    ) -> Result<Cow<'a, NewEvent>, Error> {
+        if !is_of_pull_request(event) {
+            return Ok(Cow::Borrowed(event));
+        }
+        runs::lock(tx, self.claim.run_id).await?;
+        let told = events::has(tx, self.claim.run_id, EventType::PullRequestOpened).await?;
+        let kind = if told { EventType::PullRequestUpdated } else { EventType::PullRequestOpened };
+        Ok(Cow::Owned(NewEvent { kind, ..event.clone() }))
     }
 
     async fn store_artifact(&self, artifact: &NewArtifact) -> Result<(), Error> {
@@ -58,6 +79,10 @@ impl LeaseReporter {
         artifacts::insert(&mut tx, self.claim.run_id, self.claim.step_id, &self.claim.key, &new).await?;
         db::commit(tx).await
     }
+}
+
+fn is_of_pull_request(event: &NewEvent) -> bool {
+    matches!(event.kind, EventType::PullRequestOpened | EventType::PullRequestUpdated)
 }
 
 /// Calls `attempt` until it succeeds or fails for another reason than a database that does not answer.
