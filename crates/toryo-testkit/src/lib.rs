@@ -2,4 +2,5 @@
 
 pub mod embeddings;
 pub mod openai;
+pub mod proxy;
 pub mod stack;

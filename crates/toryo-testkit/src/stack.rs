@@ -76,7 +76,15 @@ impl OwnServers {
     /// # Panics
     /// They do not start.
     pub async fn start() -> Self {
-        let home = std::env::temp_dir().join(format!("toryo-servers-{}", uuid::Uuid::now_v7().simple()));
+        Self::start_in(std::env::temp_dir()).await
+    }
+
+    /// As [`start`](Self::start), under a folder of this one: on a disk of the test's own.
+    ///
+    /// # Panics
+    /// They do not start.
+    pub async fn start_in(folder: PathBuf) -> Self {
+        let home = folder.join(format!("toryo-servers-{}", uuid::Uuid::now_v7().simple()));
         let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/toryo-test/packages");
         let options = Options::new(&home).packages_dir(target).durability(Durability::Full);
         let stack = Stack::start(options).await.expect("own servers start");
