@@ -33,6 +33,7 @@ mod store;
 mod terms;
 mod text;
 pub mod tokens;
+pub mod vectors;
 mod vocabulary;
 mod workspace;
 

@@ -6,6 +6,7 @@ use crate::lexical::field;
 use crate::mentions::Mentions;
 use crate::query::Query;
 use crate::scoring::{Lexical, Weights, to_one};
+use crate::vectors::{Meaning, Near};
 use serde::Serialize;
 use std::ops::Range;
 use toryo_code::SymbolKind;
@@ -15,6 +16,12 @@ use toryo_domain::RepoPath;
 const WORDS_SHOWN: usize = 5;
 /// Share of the best rank from which it is named as a reason.
 const RANK_SHOWN: f64 = 0.2;
+/// Share of the most similar past commit from which another is named as a reason.
+const SIMILAR_SHOWN: f64 = 0.5;
+/// Share of the most frequent changes from which changes are named as a reason.
+const RECENT_SHOWN: f64 = 0.5;
+/// Nearness from which it is named as a reason.
+const MEANING_SHOWN: f64 = 0.5;
 
 /// How a query is answered.
 #[derive(Debug, Clone)]
@@ -23,11 +30,13 @@ pub struct RetrieveOptions {
     pub k: usize,
     /// How the signals are weighed.
     pub weights: Weights,
+    /// The chunks nearest to the query by meaning, where somebody embedded them.
+    pub near: Vec<Near>,
 }
 
 impl Default for RetrieveOptions {
     fn default() -> Self {
-        Self { k: 20, weights: Weights::default() }
+        Self { k: 20, weights: Weights::default(), near: Vec::new() }
     }
 }
 
@@ -79,6 +88,7 @@ struct Ranking<'a> {
     lexical: Lexical,
     unit_rank: Vec<f64>,
     file_rank: Vec<f64>,
+    meaning: Meaning,
 }
 
 impl Index {
@@ -86,7 +96,7 @@ impl Index {
     /// word that occurs gives no hits. Tests, prose, generated and copied files are kept, with less weight.
     #[must_use]
     pub fn retrieve(&self, query: &str, options: &RetrieveOptions) -> Hits {
-        let ranking = Ranking::new(self, query, &options.weights);
+        let ranking = Ranking::new(self, query, options);
         let files = ranking.files();
         let mut hits = Hits::default();
         for (symbol, score) in best(ranking.symbols(&files), options.k) {
@@ -110,7 +120,8 @@ impl Index {
 }
 
 impl<'a> Ranking<'a> {
-    fn new(index: &'a Index, query: &str, weights: &'a Weights) -> Self {
+    fn new(index: &'a Index, query: &str, options: &'a RetrieveOptions) -> Self {
+        let weights = &options.weights;
         let query = Query::parse(query);
         let mentions = Mentions::find(index, &query);
         let lexical = Lexical::score(index, &query, weights);
@@ -122,6 +133,7 @@ impl<'a> Ranking<'a> {
             lexical,
             unit_rank: vec![0.0; index.units.len()],
             file_rank: vec![0.0; index.files.len()],
+            meaning: Meaning::of(index, &options.near),
         };
         ranking.spread();
         ranking
@@ -150,38 +162,55 @@ impl<'a> Ranking<'a> {
     }
 
     fn files(&self) -> Vec<(usize, f64)> {
-        let mut best_unit = vec![0.0_f64; self.index.files.len()];
-        for (unit, score) in self.index.units.iter().zip(&self.lexical.units) {
-            let best = &mut best_unit[unit.file as usize];
-            *best = best.max(*score);
-        }
+        let units = self.index.units.iter().zip(&self.lexical.units);
+        let best_unit = self.best_by_file(units.map(|(unit, score)| (unit.file, *score)));
+        let outer = self.index.symbols.iter().zip(&self.lexical.outer);
+        let best_class = self.best_by_file(outer.map(|(symbol, score)| (symbol.file, *score)));
         let score = |(at, best): (usize, f64)| {
             let mention = self.mentions.files.get(&(at as u32)).map_or(0.0, |mention| mention.score);
             let sum = self.lexical.files[at]
                 + self.weights.symbol_in_file * best
                 + self.weights.file_mention * mention
                 + self.weights.file_rank * self.file_rank[at]
-                + self.weights.history * self.lexical.history[at];
+                + self.weights.class_in_file * best_class[at]
+                + self.weights.history * self.lexical.history[at]
+                + self.weights.recent * self.index.history.recent()[at]
+                + self.weights.file_meaning * self.meaning.files.get(&(at as u32)).unwrap_or(&0.0);
             (at, sum * weight_of(self.index.files[at].kind))
         };
         best_unit.into_iter().enumerate().map(score).collect()
     }
 
+    fn best_by_file(&self, scores: impl Iterator<Item = (u32, f64)>) -> Vec<f64> {
+        let mut best = vec![0.0_f64; self.index.files.len()];
+        for (file, score) in scores {
+            let best = &mut best[file as usize];
+            *best = best.max(score);
+        }
+        best
+    }
+
     /// `files` are the scores of all files, in the index' order.
     fn symbols(&self, files: &[(usize, f64)]) -> Vec<(usize, f64)> {
         let top = files.iter().map(|(_, score)| *score).fold(f64::MIN_POSITIVE, f64::max);
+        let lengths = &self.index.lexical.lengths;
+        let size_of = |length: u32| f64::from(length).ln_1p();
+        let longest = lengths.iter().copied().max().map_or(0.0, size_of).max(f64::MIN_POSITIVE);
         let score = |(at, symbol): (usize, &IndexedSymbol)| {
             let unit = symbol.unit as usize;
             let mention = self.mentions.symbols.get(&(at as u32)).map_or(0.0, |mention| mention.score);
             let own = symbol
                 .own_unit
                 .map_or(0.0, |_| self.lexical.units[unit] + self.weights.rank * self.unit_rank[unit])
-                + self.weights.mention * mention;
+                + self.weights.mention * mention
+                + self.weights.meaning * self.meaning.symbols.get(&(at as u32)).unwrap_or(&0.0);
             if own <= 0.0 {
                 return (at, 0.0);
             }
             let outer = self.index.units[unit].outer.map_or(0.0, |outer| self.lexical.outer[outer as usize]);
             let around = self.weights.class_in_symbol * outer
+                + self.weights.path_in_symbol * self.lexical.paths[symbol.file as usize]
+                + self.weights.size * size_of(lengths[unit]) / longest
                 + self.weights.file_in_symbol * files[symbol.file as usize].1 / top;
             let kind = match symbol.kind {
                 SymbolKind::Class | SymbolKind::Module | SymbolKind::Variable => self.weights.class,
@@ -219,6 +248,9 @@ impl<'a> Ranking<'a> {
                 reasons.push("close to what fits, by references".to_owned());
             }
         }
+        if self.meaning.symbols.get(&(symbol as u32)).is_some_and(|share| *share >= MEANING_SHOWN) {
+            reasons.push("near in meaning".to_owned());
+        }
         if reasons.is_empty() {
             reasons.push("near what fits".to_owned());
         }
@@ -233,8 +265,14 @@ impl<'a> Ranking<'a> {
         if self.file_rank[file] >= RANK_SHOWN {
             reasons.push("close to what fits, by references".to_owned());
         }
-        if self.lexical.history[file] >= RANK_SHOWN {
-            reasons.push("past commits with such words changed it".to_owned());
+        if self.meaning.files.get(&(file as u32)).is_some_and(|share| *share >= MEANING_SHOWN) {
+            reasons.push("near in meaning".to_owned());
+        }
+        if self.lexical.history[file] >= SIMILAR_SHOWN {
+            reasons.push("a similar past commit changed it".to_owned());
+        }
+        if self.index.history.recent()[file] >= RECENT_SHOWN {
+            reasons.push("changed often of late".to_owned());
         }
         if reasons.is_empty() {
             reasons.push("near what fits".to_owned());
@@ -277,9 +315,8 @@ fn best(mut scores: Vec<(usize, f64)>, k: usize) -> Vec<(usize, f64)> {
 const fn weight_of(kind: FileKind) -> f64 {
     match kind {
         FileKind::Code => 1.0,
-        FileKind::Example => 0.5,
-        FileKind::Generated | FileKind::Vendored => 0.4,
-        FileKind::Test | FileKind::Documentation | FileKind::Other => 0.3,
+        FileKind::Example | FileKind::Generated | FileKind::Vendored | FileKind::Test => 0.3,
+        FileKind::Documentation | FileKind::Other => 0.15,
     }
 }
 

@@ -40,12 +40,57 @@ pub struct Weights {
     pub rank: f64,
     /// The same for a file.
     pub file_rank: f64,
-    /// What subjects of past commits add to a file.
+    /// What the past commit that is most like the query adds to the files it changed.
     pub history: f64,
+    /// What having been changed of late adds to a file.
+    pub recent: f64,
+    /// What the class that fits best adds to its file.
+    pub class_in_file: f64,
+    /// What words of the path add to a symbol, beside those in its text.
+    pub path_in_symbol: f64,
+    /// What its length adds to a symbol that fits: the more there is, the more often it is changed.
+    pub size: f64,
+    /// What nearness in meaning adds to a symbol, where vectors are at hand.
+    pub meaning: f64,
+    /// The same for a file.
+    pub file_meaning: f64,
     /// What a class or variable itself counts beside a function, where it is not mentioned.
     pub class: f64,
     /// From how many of the best units ranks spread.
     pub seeds: usize,
+}
+
+impl Weights {
+    /// BM25 over the words of files and of symbols with their names, and nothing else: what a ranking must beat.
+    #[must_use]
+    pub const fn bm25() -> Self {
+        Self {
+            k1: 1.2,
+            b: 0.75,
+            file_k1: 1.2,
+            file_b: 0.75,
+            name: 1.0,
+            parent: 0.0,
+            path: 0.0,
+            file_path: 0.0,
+            symbol_in_file: 0.0,
+            file_in_symbol: 0.0,
+            class_in_symbol: 0.0,
+            mention: 0.0,
+            file_mention: 0.0,
+            rank: 0.0,
+            file_rank: 0.0,
+            history: 0.0,
+            recent: 0.0,
+            class_in_file: 0.0,
+            path_in_symbol: 0.0,
+            size: 0.0,
+            meaning: 0.0,
+            file_meaning: 0.0,
+            class: 1.0,
+            seeds: 0,
+        }
+    }
 }
 
 impl Default for Weights {
@@ -66,7 +111,13 @@ impl Default for Weights {
             file_mention: 0.2,
             rank: 0.5,
             file_rank: 0.3,
-            history: 0.1,
+            history: 0.4,
+            recent: 0.25,
+            class_in_file: 0.15,
+            path_in_symbol: 0.3,
+            size: 1.2,
+            meaning: 0.5,
+            file_meaning: 0.3,
             class: 0.3,
             seeds: 20,
         }
@@ -79,6 +130,8 @@ pub(crate) struct Lexical {
     pub(crate) units: Vec<f64>,
     pub(crate) files: Vec<f64>,
     pub(crate) history: Vec<f64>,
+    /// By file: words of its path.
+    pub(crate) paths: Vec<f64>,
     /// By symbol, for symbols that are not inside another.
     pub(crate) outer: Vec<f64>,
 }
@@ -117,7 +170,8 @@ impl Lexical {
         let mut scores = Self {
             units: vec![0.0; index.units.len()],
             files: vec![0.0; index.files.len()],
-            history: vec![0.0; index.files.len()],
+            history: index.history.similar(&query.terms),
+            paths: vec![0.0; index.files.len()],
             outer: vec![0.0; index.symbols.len()],
         };
         for (term, weight) in &query.terms {
@@ -135,6 +189,9 @@ impl Lexical {
             let rarity = weight * files.rarity(by_file.len());
             for (file, count, fields) in by_file {
                 let in_path = if fields & field::PATH == 0 { 0.0 } else { weights.file_path };
+                if fields & field::PATH != 0 {
+                    scores.paths[file as usize] += rarity;
+                }
                 scores.files[file as usize] += rarity * (files.saturated(file, count) + in_path);
             }
             for (symbol, count, fields) in sums(postings, |posting| index.units[posting.unit as usize].outer)
@@ -142,14 +199,8 @@ impl Lexical {
                 let count = count + if fields & field::NAME == 0 { 0.0 } else { weights.name };
                 scores.outer[symbol as usize] += rarity * outer.saturated(symbol, count);
             }
-            let past = index.history.get(term.as_str()).map_or(&[][..], Vec::as_slice);
-            let rarity = weight * files.rarity(past.len());
-            for (file, share) in past {
-                let share = f64::from(*share);
-                scores.history[*file as usize] += rarity * share / (share + 1.0);
-            }
         }
-        for list in [&mut scores.units, &mut scores.files, &mut scores.history, &mut scores.outer] {
+        for list in [&mut scores.units, &mut scores.files, &mut scores.paths, &mut scores.outer] {
             to_one(list);
         }
         scores
