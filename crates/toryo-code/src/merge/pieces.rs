@@ -41,6 +41,10 @@ pub(super) struct Piece {
     pub(super) rows: Range<usize>,
     /// The definition, if it is one.
     pub(super) symbol: Option<usize>,
+    /// The bytes of the statement, if it is one and no more.
+    node: Option<Range<usize>>,
+    /// The names that it defines: several for a group of declarations.
+    pub(super) names: Vec<String>,
 }
 
 /// What a module or a definition consists of.
@@ -74,27 +78,60 @@ impl<'t> Version<'t> {
 
     /// Splits the file, or a definition. `None` for a definition without a body of its own lines.
     pub(super) fn parts(&self, container: Option<usize>) -> Option<Parts> {
-        let (rows, node) = match container.map(|index| &self.outline.symbols[index]) {
-            None => (0..self.lines.len(), self.tree.root_node()),
-            Some(symbol) => (rows_of(symbol), self.body(symbol)?),
+        let Some(index) = container else {
+            let pieces = self.stretches(self.tree.root_node(), None);
+            return Some(self.parts_of(0..self.lines.len(), pieces, true));
         };
-        let mut pieces = self.spans(node, container);
-        pieces.retain(|(own, _)| rows.start <= own.start && own.end <= rows.end);
-        if container.is_some()
-            && pieces.first().is_some_and(|(first, _)| self.shares_header(container, first))
-        {
-            return None;
+        let symbol = &self.outline.symbols[index];
+        let rows = rows_of(symbol);
+        let mut pieces = self.stretches(self.body(symbol)?, container);
+        pieces.retain(|one| rows.start <= one.rows.start && one.rows.end <= rows.end);
+        let shares = pieces.first().is_some_and(|first| self.shares_header(symbol, &first.rows));
+        (!shares).then(|| self.parts_of(rows, pieces, false))
+    }
+
+    /// Splits a statement of a container that holds others on lines of their own.
+    pub(super) fn parts_within(&self, piece: &Piece, container: Option<usize>) -> Option<Parts> {
+        let bytes = piece.node.as_ref()?;
+        let root = self.tree.root_node();
+        let mut node =
+            root.named_descendant_for_byte_range(bytes.start, bytes.end.max(bytes.start + 1) - 1)?;
+        while node.byte_range() != *bytes {
+            node = node.parent().filter(|parent| parent.start_byte() == bytes.start)?;
         }
-        let first = pieces.first().map_or(rows.end, |(first, _)| first.start);
+        loop {
+            let pieces = self.stretches(node, container);
+            match pieces.as_slice() {
+                [] => return None,
+                [one] if !matches!(one.kind, Kind::Symbol(_)) && one.rows.len() > 1 => {
+                    let bytes = one.node.clone()?;
+                    let mut cursor = node.walk();
+                    let inner = node.named_children(&mut cursor).find(|child| child.byte_range() == bytes);
+                    node = inner?;
+                }
+                _ => {
+                    let inside = pieces
+                        .iter()
+                        .all(|one| piece.rows.start <= one.rows.start && one.rows.end <= piece.rows.end);
+                    return inside.then(|| self.parts_of(piece.rows.clone(), pieces, false));
+                }
+            }
+        }
+    }
+
+    /// Lays out lines that hold these pieces.
+    fn parts_of(&self, rows: Range<usize>, pieces: Vec<Stretch>, is_file: bool) -> Parts {
+        let first = pieces.first().map_or(rows.end, |first| first.rows.start);
         let start = if pieces.is_empty() { rows.end } else { self.lead_above(first, rows.start).start };
-        let start = if container.is_none() { rows.start } else { start };
+        let start = if is_file { rows.start } else { start };
         let mut parts = Parts {
             head: rows.start..start,
             pieces: Vec::with_capacity(pieces.len()),
             foot: rows.end..rows.end,
         };
         let mut at = start;
-        for (index, (own, kind)) in pieces.iter().enumerate() {
+        for (index, one) in pieces.iter().enumerate() {
+            let own = &one.rows;
             let lead = self.lead_above(own.start, at);
             // Lines that no node holds, such as those of a brace, stay with what stands above them.
             if let Some(above) = parts.pieces.last_mut() {
@@ -102,13 +139,15 @@ impl<'t> Version<'t> {
             } else if lead.start > at {
                 parts.head.end = lead.start;
             }
-            let end = pieces.get(index + 1).map_or(own.end, |(next, _)| own.end.min(next.start));
-            let (key, symbol) = self.key(own, kind);
-            parts.pieces.push(Piece { key, lead, rows: own.start..end, symbol });
+            let end = pieces.get(index + 1).map_or(own.end, |next| own.end.min(next.rows.start));
+            let (key, symbol) = self.key(own, &one.kind);
+            let names = one.names.clone();
+            let node = one.node.clone();
+            parts.pieces.push(Piece { key, lead, rows: own.start..end, symbol, node, names });
             at = end;
         }
         parts.foot = at..rows.end;
-        Some(parts)
+        parts
     }
 
     /// The node that holds a definition's statements or members.
@@ -126,8 +165,7 @@ impl<'t> Version<'t> {
     }
 
     /// Whether a definition's first statement stands on a line of its header.
-    fn shares_header(&self, container: Option<usize>, first: &Range<usize>) -> bool {
-        let Some(symbol) = container.map(|index| &self.outline.symbols[index]) else { return false };
+    fn shares_header(&self, symbol: &Symbol, first: &Range<usize>) -> bool {
         let name = self.row_at(symbol.name_span.start);
         let own_lines = symbol.body.is_some_and(|body| {
             let row = self.row_at(body.start);
@@ -155,51 +193,37 @@ impl<'t> Version<'t> {
     }
 
     /// The lines of each statement or member with what it is, in order and apart.
-    fn spans(&self, node: Node<'_>, container: Option<usize>) -> Vec<(Range<usize>, Kind)> {
+    fn stretches(&self, node: Node<'_>, container: Option<usize>) -> Vec<Stretch> {
         let mut cursor = node.walk();
-        let symbols = || (0..).zip(&self.outline.symbols).filter(|(_, symbol)| symbol.parent == container);
-        let mut found: Vec<(Range<usize>, Kind)> = Vec::new();
+        let mut found: Vec<Stretch> = Vec::new();
         for child in node.named_children(&mut cursor) {
-            let own = rows_of_node(child);
-            if own.is_empty() || own.end > self.lines.len() {
+            let rows = rows_of_node(child);
+            if rows.is_empty() || rows.end > self.lines.len() {
                 continue;
             }
-            let is_comment = self.language.comments.contains(&child.kind());
-            let defined: Vec<usize> = symbols()
-                .filter(|(_, symbol)| {
-                    let (span, rows) = (child.byte_range(), rows_of(symbol));
-                    let inside = span.start <= symbol.name_span.start && symbol.name_span.end <= span.end;
-                    inside && rows.start <= own.start && own.end <= rows.end
-                })
-                .map(|(index, _)| index)
-                .collect();
-            let next = match defined.as_slice() {
-                [one] => (rows_of(&self.outline.symbols[*one]), Kind::Symbol(*one)),
-                _ if is_comment => (own, Kind::Comment),
-                [] if self.is_import(child) => (own, Kind::Import),
-                _ => (own, Kind::Text),
-            };
+            let next = self.stretch(child, rows, container);
             match found.last_mut() {
                 // A comment of a definition, or what follows on its last line.
-                Some((last, kind)) if next.0.start < last.end => {
-                    let within = next.0.end <= last.end && next.1 == Kind::Comment;
-                    let swallows = next.0.start <= last.start && *kind == Kind::Comment;
-                    *kind = if swallows {
-                        next.1
+                Some(last) if next.rows.start < last.rows.end => {
+                    let within = next.rows.end <= last.rows.end && next.kind == Kind::Comment;
+                    let swallows = next.rows.start <= last.rows.start && last.kind == Kind::Comment;
+                    let rows = last.rows.start.min(next.rows.start)..last.rows.end.max(next.rows.end);
+                    if swallows {
+                        *last = Stretch { rows, ..next };
                     } else if within {
-                        *kind
+                        last.rows = rows;
                     } else {
-                        Kind::Text
-                    };
-                    *last = last.start.min(next.0.start)..last.end.max(next.0.end);
+                        let names = [std::mem::take(&mut last.names), next.names].concat();
+                        *last = Stretch { rows, kind: Kind::Text, node: None, names };
+                    }
                 }
                 // A comment belongs to what stands directly below it.
-                Some((last, kind))
-                    if *kind == Kind::Comment
-                        && last.end == next.0.start
-                        && self.same_column(last, &next.0) =>
+                Some(last)
+                    if last.kind == Kind::Comment
+                        && last.rows.end == next.rows.start
+                        && self.same_column(last, &next) =>
                 {
-                    (*last, *kind) = (last.start..next.0.end, next.1);
+                    *last = Stretch { rows: last.rows.start..next.rows.end, ..next };
                 }
                 _ => found.push(next),
             }
@@ -207,10 +231,33 @@ impl<'t> Version<'t> {
         found
     }
 
+    /// What a node is on its lines.
+    fn stretch(&self, node: Node<'_>, rows: Range<usize>, container: Option<usize>) -> Stretch {
+        let bytes = node.byte_range();
+        let inside = |symbol: &Symbol| {
+            let name = symbol.name_span;
+            symbol.parent == container && bytes.start <= name.start && name.end <= bytes.end
+        };
+        let defined: Vec<(usize, &Symbol)> =
+            self.outline.symbols.iter().enumerate().filter(|(_, symbol)| inside(symbol)).collect();
+        let names = defined.iter().map(|(_, symbol)| symbol.name.clone()).collect();
+        let covers = |symbol: &Symbol| rows_of(symbol).start <= rows.start && rows.end <= rows_of(symbol).end;
+        let whole: Vec<_> = defined.iter().filter(|(_, symbol)| covers(symbol)).collect();
+        let is_comment = self.language.comments.contains(&node.kind());
+        match whole.as_slice() {
+            [(index, symbol)] => {
+                Stretch { rows: rows_of(symbol), kind: Kind::Symbol(*index), node: Some(bytes), names }
+            }
+            _ if is_comment => Stretch { rows, kind: Kind::Comment, node: None, names },
+            [] if self.is_import(node) => Stretch { rows, kind: Kind::Import, node: Some(bytes), names },
+            _ => Stretch { rows, kind: Kind::Text, node: Some(bytes), names },
+        }
+    }
+
     /// Whether two stretches of lines start at one column.
-    fn same_column(&self, above: &Range<usize>, below: &Range<usize>) -> bool {
+    fn same_column(&self, above: &Stretch, below: &Stretch) -> bool {
         let indentation = |row: usize| self.lines[row].len() - self.lines[row].trim_start().len();
-        indentation(above.start) == indentation(below.start)
+        indentation(above.rows.start) == indentation(below.rows.start)
     }
 
     fn is_import(&self, node: Node<'_>) -> bool {
@@ -239,6 +286,15 @@ impl<'t> Version<'t> {
             Kind::Comment | Kind::Text => (Key::Text(text(), 1), None),
         }
     }
+}
+
+/// A piece before it is known by a key.
+#[derive(Debug, Clone)]
+struct Stretch {
+    rows: Range<usize>,
+    kind: Kind,
+    node: Option<Range<usize>>,
+    names: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

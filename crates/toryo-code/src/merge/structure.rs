@@ -17,7 +17,9 @@ use std::ops::Range;
 /// definitions.
 pub(super) fn merge(versions: [&Version<'_>; 3]) -> Option<(String, Vec<Clash>)> {
     let mut structure = Structure { versions, clashes: Vec::new() };
-    let text = structure.container([None; 3], false)?;
+    let [base, ours, theirs] = versions;
+    let parts = [base.parts(None)?, ours.parts(None)?, theirs.parts(None)?];
+    let text = structure.container([None; 3], parts, false)?;
     Some((text, structure.clashes))
 }
 
@@ -71,7 +73,7 @@ impl Side {
         added: &mut [Vec<usize>],
     ) {
         let same_kind =
-            |at: &usize| run.iter().any(|new| side.pieces[*new].key.is_like(&base.pieces[*at].key));
+            |at: &usize| run.iter().any(|new| side.pieces[*new].is_like(&base.pieces[*at]));
         match gone.clone().find(same_kind) {
             Some(at) => fates[at] = Fate::Gone(run),
             None => added[gone.end] = run,
@@ -88,9 +90,11 @@ impl Side {
     }
 }
 
-impl Key {
+impl Piece {
+    /// Whether one may stand in the place of the other: both are of one kind, or define the same.
     fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+        let kind = std::mem::discriminant(&self.key) == std::mem::discriminant(&other.key);
+        kind || self.names.iter().any(|name| other.names.contains(name))
     }
 }
 
@@ -106,6 +110,8 @@ struct Structure<'v, 't> {
 
 /// One container while it is merged.
 struct Container {
+    /// The definition that holds the pieces, in each version.
+    at: [Option<usize>; 3],
     parts: [Parts; 3],
     /// Whether new statements of both sides cannot stand in any order.
     ordered: bool,
@@ -121,15 +127,22 @@ impl Container {
 }
 
 impl Structure<'_, '_> {
-    /// Merges a module, or a definition that holds others. `None` if it cannot be split.
-    fn container(&mut self, at: [Option<usize>; 3], ordered: bool) -> Option<String> {
+    /// Merges a definition that holds others. `None` if it cannot be split.
+    fn members(&mut self, at: [usize; 3], ordered: bool) -> Option<String> {
         let [base, ours, theirs] = self.versions;
-        let mut parts = [base.parts(at[0])?, ours.parts(at[1])?, theirs.parts(at[2])?];
+        let at = at.map(Some);
+        let parts = [base.parts(at[0])?, ours.parts(at[1])?, theirs.parts(at[2])?];
+        self.container(at, parts, ordered)
+    }
+
+    /// Merges the pieces of a module, of a definition, or of a statement in one. `None` where a side has changed
+    /// their order.
+    fn container(&mut self, at: [Option<usize>; 3], mut parts: [Parts; 3], ordered: bool) -> Option<String> {
         tell_apart(self.versions, &mut parts);
         let ours = Side::of(&parts[BASE], &parts[OURS])?;
         let theirs = Side::of(&parts[BASE], &parts[THEIRS])?;
-        let mut container = Container { parts, ordered, joined: HashMap::new(), text: String::new() };
-        container.text = self.head(at, &container);
+        let mut container = Container { at, parts, ordered, joined: HashMap::new(), text: String::new() };
+        container.text = self.head(&container);
         let added = self.added_by_both(&container, &ours, &theirs);
         container.joined = self.joined_imports(&container, &added);
         for place in 0..ours.added.len() {
@@ -153,10 +166,11 @@ impl Structure<'_, '_> {
     }
 
     /// What stands before the first piece: what decorates a definition apart from its header.
-    fn head(&mut self, at: [Option<usize>; 3], container: &Container) -> String {
+    fn head(&mut self, container: &Container) -> String {
         let heads = [0, 1, 2].map(|side| container.parts[side].head.clone());
-        let seams = [0, 1, 2]
-            .map(|side| at[side].map_or(heads[side].start, |index| seams(self.versions[side], index)[0]));
+        let seams = [0, 1, 2].map(|side| {
+            container.at[side].map_or(heads[side].start, |index| seams(self.versions[side], index)[0])
+        });
         let clear = (0..3).all(|side| heads[side].start <= seams[side] && seams[side] <= heads[side].end);
         if !clear {
             return self.three_way(&heads);
@@ -241,8 +255,9 @@ impl Structure<'_, '_> {
             }
         }
         let is_definition = |side: usize, index: &usize| {
-            let symbol = container.piece(side, *index).symbol;
-            symbol.is_some_and(|at| self.versions[side].outline.symbols[at].kind != SymbolKind::Variable)
+            let piece = container.piece(side, *index);
+            let symbol = piece.symbol.map(|at| self.versions[side].outline.symbols[at].kind);
+            symbol.is_some_and(|kind| kind != SymbolKind::Variable) || matches!(piece.key, Key::Import(..))
         };
         let unordered = ours.iter().all(|index| is_definition(OURS, index))
             && fresh.iter().all(|index| is_definition(THEIRS, index));
@@ -370,9 +385,9 @@ impl Structure<'_, '_> {
         let splits = !ordered || (0..3).all(holds_others);
         let above = [0, 1, 2].map(|side| rows[side].start..own[side].start.max(rows[side].start));
         let below = [0, 1, 2].map(|side| own[side].end.min(rows[side].end)..rows[side].end);
-        let known = self.clashes.len();
         let above = self.three_way(&above);
-        let inner = splits.then(|| self.container(at.map(Some), ordered)).flatten();
+        let known = self.clashes.len();
+        let inner = splits.then(|| self.members(at, ordered)).flatten();
         let inner = inner.unwrap_or_else(|| {
             self.clashes.truncate(known);
             let seams = [0, 1, 2].map(|side| seams(self.versions[side], at[side]));
@@ -416,6 +431,14 @@ impl Structure<'_, '_> {
                 }
             }
             return;
+        }
+        if let [one] = run {
+            let (new, known) = (container.piece(remover, *one), container.piece(keeper, other));
+            // A declaration that became one of a group, or the other way round.
+            if new.names.iter().any(|name| known.names.contains(name)) {
+                let (ours, theirs) = if remover == OURS { (*one, other) } else { (other, *one) };
+                return self.replaced(container, place, &[ours], &[theirs]);
+            }
         }
         let replaced: String = run.iter().map(|index| self.text_of(container, remover, *index)).collect();
         let replaced = Some(replaced).filter(|text| !text.is_empty());
@@ -499,15 +522,41 @@ impl Structure<'_, '_> {
         if our_text == their_text || imports(OURS, ours) && imports(THEIRS, theirs) {
             return self.insert(container, ours, theirs, place, added);
         }
+        self.replaced(container, place, ours, theirs);
+    }
+
+    /// Different pieces in the place of one of the base.
+    fn replaced(&mut self, container: &mut Container, place: usize, ours: &[usize], theirs: &[usize]) {
         let rows = |side: usize, run: &[usize]| {
             let first = container.piece(side, run[0]).rows.start;
             first..container.piece(side, run[run.len() - 1]).rows.end
         };
         let rows = [container.piece(BASE, place).rows.clone(), rows(OURS, ours), rows(THEIRS, theirs)];
         let lead = self.versions[OURS].text(&container.piece(OURS, ours[0]).lead);
-        let text = self.three_way(&rows);
+        let known = self.clashes.len();
+        let mut text = self.three_way(&rows);
+        if let ([our], [their], true) = (ours, theirs, self.clashes.len() > known) {
+            let conflicts = self.clashes.split_off(known);
+            let inner = self.inner(container, [place, *our, *their]);
+            if inner.is_none() {
+                self.clashes.truncate(known);
+                self.clashes.extend(conflicts);
+            }
+            text = inner.unwrap_or(text);
+        }
         container.text.push_str(&lead);
         container.text.push_str(&text);
+    }
+
+    /// Merges what a statement holds, such as the declarations of a group or the lines of a block.
+    fn inner(&mut self, container: &Container, at: [usize; 3]) -> Option<String> {
+        let within = |side: usize| {
+            self.versions[side].parts_within(container.piece(side, at[side]), container.at[side])
+        };
+        let parts = [within(BASE)?, within(OURS)?, within(THEIRS)?];
+        let defines = |parts: &Parts| parts.pieces.iter().all(|piece| piece.symbol.is_some());
+        let ordered = !parts.iter().all(defines);
+        self.container(container.at, parts, ordered)
     }
 
     /// Notes statements next to each other that different sides changed: their order may mean something.

@@ -6,6 +6,7 @@ mod bytes;
 mod diffs;
 mod hostile;
 mod locators;
+mod merges;
 mod operations;
 mod places;
 mod properties;
