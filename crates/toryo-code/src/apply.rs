@@ -10,12 +10,14 @@ mod comments;
 mod encoding;
 pub(crate) mod fit;
 mod hunks;
+pub(crate) mod imports;
 mod locate;
 mod operations;
 mod parts;
 mod plan;
 mod quote;
 mod rename;
+pub(crate) mod scopes;
 mod source;
 
 use crate::edit::{EditSet, EditType, Patch, ProposeEdit, Target};

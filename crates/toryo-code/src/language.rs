@@ -15,11 +15,11 @@ mod python;
 mod rust;
 
 use crate::apply::{Miss, Source, Splice};
-use crate::outline::{Import, Symbol};
+use crate::outline::{Import, Rules, Symbol};
 use crate::syntax::Fault;
 use std::sync::OnceLock;
 use toryo_domain::RepoPath;
-use tree_sitter::{Node, Query};
+use tree_sitter::Node;
 
 /// What the crate knows of one language.
 pub(crate) struct Language {
@@ -32,9 +32,11 @@ pub(crate) struct Language {
     /// The texts of its queries; several where languages share some.
     queries: &'static [&'static str],
     /// The compiled queries, made at first use.
-    compiled: OnceLock<Option<Query>>,
+    compiled: OnceLock<Option<Rules>>,
     /// What holds a body together.
     pub(crate) layout: Layout,
+    /// One level of indentation, in files that show no custom of their own.
+    pub(crate) indentation: &'static str,
     /// Kinds of nodes that are comments.
     pub(crate) comments: &'static [&'static str],
     /// What a comment to the end of the line starts with.
@@ -114,6 +116,79 @@ pub(crate) enum CommentForm {
     Block,
 }
 
+/// How imports are written where each is a statement of its own.
+pub(crate) struct Imports {
+    /// Kinds of statements that import.
+    pub(crate) kinds: &'static [&'static str],
+    /// The kind of their parts, where one statement may import several modules.
+    pub(crate) part: Option<&'static str>,
+    /// What a statement starts with.
+    pub(crate) keyword: &'static str,
+    /// What a statement ends with, where it has to.
+    pub(crate) end: &'static str,
+    /// Kinds of nodes that stand before the first import.
+    pub(crate) head: &'static [&'static str],
+    /// What a statement or part imports.
+    pub(crate) read: fn(Node<'_>, &str) -> Vec<Imported>,
+    /// A statement that imports these names of one module; `None` where the asked one has to stay whole.
+    pub(crate) write: fn(&[Imported]) -> Option<String>,
+    /// The list of names of a statement to which these may be added.
+    pub(crate) list: for<'a> fn(Node<'a>, &str, &[Imported]) -> Option<Node<'a>>,
+    /// Which group of imports a module belongs to, in their usual order.
+    pub(crate) group: fn(&str) -> u8,
+}
+
+/// Where names are bound, and behind what they are members: enough to rename a definition within its file.
+pub(crate) struct Scoping {
+    /// Kinds of nodes that are names.
+    pub(crate) names: &'static [&'static str],
+    /// Kinds of names that only members have.
+    pub(crate) member_names: &'static [&'static str],
+    /// Kinds of names that stand for a key and its value at once.
+    pub(crate) shorthands: &'static [&'static str],
+    /// Kinds of nodes inside which names may be bound.
+    pub(crate) scopes: &'static [&'static str],
+    /// Kinds of nodes and their fields that bind; an empty field for any child.
+    pub(crate) bindings: &'static [(&'static str, &'static str)],
+    /// Kinds of patterns between a name and what binds it.
+    pub(crate) patterns: &'static [&'static str],
+    /// Kinds of nodes `object.member`, with the fields of the object and of the member.
+    pub(crate) members: &'static [(&'static str, &'static str, &'static str)],
+    /// Kinds of nodes whose names mean functions, where functions have names of their own apart from values.
+    pub(crate) calls: &'static [&'static str],
+    /// Kinds of nodes and their fields that hold a name of something else.
+    pub(crate) keys: &'static [(&'static str, &'static str)],
+    /// Whether a name is a key by more than its parent.
+    pub(crate) is_key: fn(Node<'_>) -> bool,
+    /// What stands for the own object or type inside of it.
+    pub(crate) own: &'static [&'static str],
+    /// What stands for the own module.
+    pub(crate) here: &'static [&'static str],
+    /// The receiver's name in the method around a node, where methods name it themselves.
+    pub(crate) receiver: fn(Node<'_>, &str) -> Option<String>,
+    /// Whether members are used without an object inside their type.
+    pub(crate) bare_members: bool,
+}
+
+/// One thing that a file imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Imported {
+    /// The module.
+    pub(crate) module: String,
+    /// The name and, where it has another one here, that: as it stands in a list of names. Empty for the module.
+    pub(crate) name: String,
+    /// Whether it counts for types only, so that an import of the value is as good.
+    pub(crate) for_types: bool,
+}
+
+impl Imported {
+    /// Whether nothing is missing where this is present.
+    pub(crate) fn covers(&self, asked: &Self) -> bool {
+        let same = self.module == asked.module && self.name == asked.name;
+        same && (asked.for_types || !self.for_types)
+    }
+}
+
 /// Every language, in the order in which they are asked.
 static LANGUAGES: [&Language; 7] = [
     &python::PYTHON,
@@ -144,9 +219,14 @@ impl Language {
     }
 
     /// The compiled queries. `None` would be a fault of the query file, which a test rules out.
-    pub(crate) fn query(&self) -> Option<&Query> {
-        let compile = || Query::new(&self.grammar(), &self.queries.concat()).ok();
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        let compile = || Rules::of(&self.grammar(), &self.query_text());
         self.compiled.get_or_init(compile).as_ref()
+    }
+
+    /// The text of its queries.
+    pub(crate) fn query_text(&self) -> String {
+        self.queries.concat()
     }
 
     /// The node of a body that documents its owner, where documentation stands in bodies.
@@ -159,9 +239,9 @@ impl Language {
 
     /// Whether a line without its indentation is a comment, or one of the inner lines of a block of comment.
     pub(crate) fn is_comment(&self, line: &str) -> bool {
-        line.starts_with(self.line_comment)
-            || self.layout == Layout::Braces
-                && ["/*", "* ", "*/", "*\n"].iter().any(|mark| line.starts_with(mark))
+        let in_block =
+            |line: &str| line == "*" || ["/*", "* ", "*/"].iter().any(|mark| line.starts_with(mark));
+        line.starts_with(self.line_comment) || self.layout == Layout::Braces && in_block(line.trim_end())
     }
 
     /// Whether a text's last line of code opens a body.
@@ -173,9 +253,14 @@ impl Language {
     }
 }
 
-/// No name is certain to mean a symbol.
-fn no_names(_: &Symbol, _: &Source) -> Result<Vec<crate::text::Span>, Miss> {
-    Err(crate::refusal::Refusal::Unfit("names of this kind of file are not renamed".to_owned()).into())
+/// A name's parent says whether it is a key.
+const fn no_key(_: Node<'_>) -> bool {
+    false
+}
+
+/// Methods do not name their receivers.
+const fn no_receiver(_: Node<'_>, _: &str) -> Option<String> {
+    None
 }
 
 /// No encoding is declared: for languages whose files are UTF-8.
@@ -196,12 +281,13 @@ const fn no_faults(_: Node<'_>, _: &str) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tree_sitter::Query;
 
     #[test]
     fn every_query_file_compiles_and_uses_known_captures() {
         for language in LANGUAGES {
-            let query = Query::new(&language.grammar(), &language.queries.concat())
-                .map_err(|error| error.to_string());
+            let query =
+                Query::new(&language.grammar(), &language.query_text()).map_err(|error| error.to_string());
             let query = query.unwrap_or_else(|error| panic!("{}: {error}", language.name));
             for name in query.capture_names() {
                 let known = "class function module variable name body owner outer inner attached import reference ignored";

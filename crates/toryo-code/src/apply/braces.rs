@@ -28,7 +28,7 @@ fn owner_indentation<'a>(symbol: &Symbol, inner: Span, source: &'a Source) -> &'
 pub(super) fn indentation(symbol: &Symbol, body: Span, source: &Source) -> (String, Style) {
     let owner = around(body, source).map_or("", |inner| owner_indentation(symbol, inner, source));
     let owner = if owner.is_empty() { source.indentation_at(symbol.definition.start) } else { owner };
-    let style = Style::of(&source.text).beside(owner);
+    let style = Style::of_file(source).beside(owner);
     if body.start < body.end && starts_line(body.start, source) {
         let own = source.indentation_at(body.start);
         return (own.to_owned(), style.beside(own));
@@ -143,7 +143,7 @@ pub(super) fn replace(text: &str, symbol: &Symbol, body: Span, source: &Source) 
         if is_expression(text, source) {
             let block = Block::of(text, source.language);
             let owner = source.indentation_at(symbol.definition.start);
-            let block = block.at(owner, Style::of(&source.text).beside(owner)).joined(line_break);
+            let block = block.at(owner, Style::of_file(source).beside(owner)).joined(line_break);
             let text = block.strip_prefix(owner).unwrap_or(&block);
             return Ok(vec![Splice::new(body.start, body.end, text)]);
         }

@@ -27,7 +27,7 @@ pub(super) fn set(
     let to = source.indentation_at(place).to_owned();
     let line_break = source.line_break_at(place);
     let comment = if is_comment(&text, starts, form) { text } else { written(&text, form) };
-    let style = Style::of(&source.text).beside(&to);
+    let style = Style::of_file(source).beside(&to);
     let comment = Block::of(&comment, source.language).at(&to, style).joined(line_break);
     let comment = comment.strip_prefix(&to).unwrap_or(&comment);
     if let (Some(first), Some(last)) = (present.first(), present.last()) {

@@ -1,5 +1,6 @@
 //! New text fitted to its place: indentation and line breaks, with the inside of multi-line strings untouched.
 
+use super::source::Source;
 use crate::language::{Language, Layout};
 use crate::outline::column;
 use crate::syntax::{self, Walk};
@@ -44,6 +45,20 @@ pub(crate) enum Style {
 impl Style {
     /// The style of most indented lines of a text; four spaces where there is none.
     pub(crate) fn of(text: &str) -> Self {
+        Self::seen(text).unwrap_or(Self::Spaces(4))
+    }
+
+    /// The style of a file, or else the usual one of its language.
+    pub(crate) fn of_file(source: &Source) -> Self {
+        let usual = || match source.language.map(|language| language.indentation) {
+            Some("\t") => Self::Tabs,
+            usual => Self::Spaces(usual.map_or(4, str::len)),
+        };
+        Self::seen(&source.text).unwrap_or_else(usual)
+    }
+
+    /// The style of most indented lines of a text, if it has any.
+    fn seen(text: &str) -> Option<Self> {
         let (mut tabs, mut steps, mut before) = (0, [0_usize; 9], 0);
         // The inner lines of a block of comment stand one column off.
         let counts = |line: &&str| !matches!(line.trim_start().split([' ', '/']).next(), Some("" | "*"));
@@ -57,9 +72,8 @@ impl Style {
         }
         let most = (1..=8).rev().max_by_key(|step| steps[*step]).filter(|step| steps[*step] > 0);
         match most {
-            Some(step) if steps[step] >= tabs => Self::Spaces(step),
-            _ if tabs > 0 => Self::Tabs,
-            _ => Self::Spaces(4),
+            Some(step) if steps[step] >= tabs => Some(Self::Spaces(step)),
+            _ => (tabs > 0).then_some(Self::Tabs),
         }
     }
 

@@ -137,7 +137,7 @@ fn body_of(symbol: &Symbol) -> Result<Span, Miss> {
 /// The indentation of a body and its style; one level into the header where the body stands on its line.
 fn body_indentation(symbol: &Symbol, body: Span, source: &Source) -> (String, Style) {
     let owner = source.indentation_at(symbol.definition.start);
-    let style = Style::of(&source.text).beside(owner);
+    let style = Style::of_file(source).beside(owner);
     if plan::starts_line(body.start, source) {
         let own = source.indentation_at(body.start);
         return (own.to_owned(), style.beside(own));
@@ -207,8 +207,10 @@ fn set_signature(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Spl
     let shape = || {
         let probe = format!("{header}:\n    pass\n");
         let probe = Source::read(&source.path, probe.as_bytes()).ok()?;
-        let only = probe.analysis().filter(|analysis| analysis.faults.is_empty())?;
-        let [symbol] = only.outline.symbols.as_slice() else { return None };
+        let [symbol] = probe.symbols() else { return None };
+        if !probe.faults().is_empty() {
+            return None;
+        }
         let body = symbol.body.filter(|_| symbol.definition.start == 0)?;
         Some(&probe.text[body.range()] == "pass" && symbol.span.start == 0)
     };
@@ -220,7 +222,7 @@ fn set_signature(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Spl
         )));
     }
     let to = source.indentation_at(symbol.definition.start).to_owned();
-    let style = Style::of(&source.text).beside(&to);
+    let style = Style::of_file(source).beside(&to);
     let line_break = source.line_break_at(symbol.definition.start);
     let new = Block::of(header, source.language).at(&to, style).joined(line_break);
     let new = new.strip_prefix(to.as_str()).unwrap_or(&new);
@@ -238,7 +240,7 @@ fn set_header(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Splice
         _ => header,
     };
     let to = source.indentation_at(symbol.definition.start).to_owned();
-    let style = Style::of(&source.text).beside(&to);
+    let style = Style::of_file(source).beside(&to);
     let line_break = source.line_break_at(symbol.definition.start);
     let block = Block::of(header, source.language);
     let fitted = block.at_with_first_cut(&to, style).filter(|_| block.looks_cut(&to, style));
@@ -295,7 +297,7 @@ fn add_decorator(text: &str, symbol: &Symbol, source: &Source) -> Result<Vec<Spl
         return Ok(vec![Splice::at(place, text + " ")]);
     }
     let to = source.indentation_at(place).to_owned();
-    let style = Style::of(&source.text).beside(&to);
+    let style = Style::of_file(source).beside(&to);
     let line_break = source.line_break_at(place);
     let block = Block::of(&text, source.language).at(&to, style);
     Ok(vec![Splice::at(source.lines().start_of_line_at(place), block.joined(line_break) + line_break)])
@@ -341,7 +343,7 @@ fn wrap(before: &str, after: &str, symbol: &Symbol, source: &Source) -> Result<V
     let start = lines.start_of_line_at(symbol.span.start);
     let end = lines.end_of_line_at(symbol.span.end.saturating_sub(1));
     let to = source.indentation_at(symbol.span.start).to_owned();
-    let style = Style::of(&source.text).beside(&to);
+    let style = Style::of_file(source).beside(&to);
     let line_break = source.line_break_at(start);
     let above = Block::of(before, source.language).trimmed();
     let below = Block::of(after, source.language).trimmed();

@@ -57,7 +57,7 @@ fn in_place(span: Span, block: &Block, source: &Source) -> Plans {
 
 /// A block at an indentation: moved as a whole, or as one whose first line was cut out of its line.
 fn fitted(block: &Block, to: &str, source: &Source) -> Vec<Block> {
-    let style = Style::of(&source.text).beside(to);
+    let style = Style::of_file(source).beside(to);
     let whole = block.at(to, style);
     match block.at_with_first_cut(to, style) {
         Some(cut) if block.looks_cut(to, style) => vec![cut, whole],
@@ -73,7 +73,7 @@ fn at_lines(block: &Block, anchor: &str, at: usize, source: &Source) -> Vec<Bloc
     if source.language.is_none() || anchor.is_empty() || block.first().is_none() {
         return vec![literal];
     }
-    let style = Style::of(&source.text).beside(anchor);
+    let style = Style::of_file(source).beside(anchor);
     if !block.first_indentation().is_empty() {
         return vec![literal, block.at(anchor, style)];
     }
@@ -236,7 +236,7 @@ fn into_body(symbol: &Symbol, position: Position, block: &Block, source: &Source
     let lines = source.lines();
     let owner = source.indentation_at(symbol.definition.start).to_owned();
     if !starts_line(body.start, source) {
-        let style = Style::of(&source.text).beside(&owner);
+        let style = Style::of_file(source).beside(&owner);
         let to = owner + &style.unit();
         let line_break = source.line_break_at(symbol.definition.start);
         let header = source.text[..body.start].trim_end().len();
@@ -450,7 +450,7 @@ fn indentation_below(span: Span, source: &Source) -> String {
     let own = line_indentation(last);
     if opens(last.trim_end(), source) {
         let below = line_indentation(&source.text[span.end..]);
-        let unit = Style::of(&source.text).beside(&own).unit();
+        let unit = Style::of_file(source).beside(&own).unit();
         return if column(&below) > column(&own) { below } else { own + &unit };
     }
     own

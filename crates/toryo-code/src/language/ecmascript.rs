@@ -2,7 +2,7 @@
 
 mod imports;
 
-use super::{CommentForm, Doc, Language, Layout};
+use super::{CommentForm, Doc, Language, Layout, Scoping};
 use std::sync::OnceLock;
 
 /// JavaScript with JSX, by whichever module system.
@@ -48,6 +48,7 @@ const fn language(
         queries,
         compiled: OnceLock::new(),
         layout: Layout::Braces,
+        indentation: "  ",
         comments: &["comment", "html_comment", "hash_bang_line"],
         line_comment: "//",
         strings: &["template_string"],
@@ -82,9 +83,72 @@ const fn language(
         keywords: KEYWORDS,
         imports: imports::listed,
         add_imports: imports::splices,
-        names_of: super::no_names,
+        names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
         declared_encoding: super::no_encoding,
         prepare: super::no_preparation,
         faults: super::no_faults,
     }
 }
+
+static SCOPING: Scoping = Scoping {
+    names: &[
+        "identifier",
+        "type_identifier",
+        "property_identifier",
+        "private_property_identifier",
+        "shorthand_property_identifier",
+        "shorthand_property_identifier_pattern",
+    ],
+    member_names: &["property_identifier", "private_property_identifier"],
+    shorthands: &["shorthand_property_identifier", "shorthand_property_identifier_pattern"],
+    scopes: &[
+        "function_declaration",
+        "function_expression",
+        "generator_function",
+        "generator_function_declaration",
+        "arrow_function",
+        "method_definition",
+        "statement_block",
+        "for_statement",
+        "for_in_statement",
+        "catch_clause",
+        "class",
+    ],
+    bindings: &[
+        ("variable_declarator", "name"),
+        ("formal_parameters", ""),
+        ("required_parameter", "pattern"),
+        ("optional_parameter", "pattern"),
+        ("arrow_function", "parameter"),
+        ("catch_clause", "parameter"),
+        ("for_in_statement", "left"),
+        ("function_declaration", "name"),
+        ("function_expression", "name"),
+        ("class_declaration", "name"),
+        ("class", "name"),
+        ("assignment_pattern", "left"),
+        ("object_assignment_pattern", "left"),
+        ("pair_pattern", "value"),
+        ("type_parameter", "name"),
+    ],
+    patterns: &["object_pattern", "array_pattern", "rest_pattern"],
+    members: &[("member_expression", "object", "property"), ("nested_type_identifier", "module", "name")],
+    calls: &[],
+    keys: &[
+        ("pair", "key"),
+        ("import_specifier", "name"),
+        ("export_specifier", "alias"),
+        ("labeled_statement", "label"),
+        ("jsx_attribute", "name"),
+        ("method_definition", "name"),
+        ("public_field_definition", "name"),
+        ("field_definition", "property"),
+        ("property_signature", "name"),
+        ("method_signature", "name"),
+    ],
+    is_key: super::no_key,
+    own: &["this", "super"],
+    here: &[],
+    receiver: super::no_receiver,
+    bare_members: false,
+};

@@ -2,7 +2,7 @@
 
 mod imports;
 
-use super::{CommentForm, Doc, Language, Layout};
+use super::{CommentForm, Doc, Language, Layout, Scoping};
 use std::sync::OnceLock;
 
 /// The definition of Java.
@@ -13,6 +13,7 @@ pub(super) static JAVA: Language = Language {
     queries: &[include_str!("java.scm")],
     compiled: OnceLock::new(),
     layout: Layout::Braces,
+    indentation: "    ",
     comments: &["line_comment", "block_comment"],
     line_comment: "//",
     strings: &["string_literal"],
@@ -54,8 +55,52 @@ pub(super) static JAVA: Language = Language {
         throw throws transient true try void volatile while ",
     imports: imports::listed,
     add_imports: imports::splices,
-    names_of: super::no_names,
+    names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+};
+
+static SCOPING: Scoping = Scoping {
+    names: &["identifier", "type_identifier"],
+    member_names: &[],
+    shorthands: &[],
+    scopes: &[
+        "method_declaration",
+        "constructor_declaration",
+        "compact_constructor_declaration",
+        "lambda_expression",
+        "block",
+        "constructor_body",
+        "for_statement",
+        "enhanced_for_statement",
+        "catch_clause",
+        "try_with_resources_statement",
+    ],
+    bindings: &[
+        ("formal_parameter", "name"),
+        ("spread_parameter", ""),
+        ("variable_declarator", "name"),
+        ("catch_formal_parameter", "name"),
+        ("enhanced_for_statement", "name"),
+        ("resource", "name"),
+        ("inferred_parameters", ""),
+        ("lambda_expression", "parameters"),
+        ("type_pattern", ""),
+        ("type_parameter", ""),
+    ],
+    patterns: &[],
+    members: &[
+        ("method_invocation", "object", "name"),
+        ("field_access", "object", "field"),
+        ("method_reference", "", ""),
+        ("scoped_type_identifier", "", ""),
+    ],
+    calls: &["method_invocation", "method_reference", "method_declaration"],
+    keys: &[("element_value_pair", "key")],
+    is_key: super::no_key,
+    own: &["this", "super"],
+    here: &[],
+    receiver: super::no_receiver,
+    bare_members: true,
 };

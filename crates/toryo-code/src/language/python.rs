@@ -17,6 +17,7 @@ pub(super) static PYTHON: Language = Language {
     queries: &[include_str!("python.scm")],
     compiled: OnceLock::new(),
     layout: Layout::Indented { filler: "pass" },
+    indentation: "    ",
     comments: &["comment"],
     line_comment: "#",
     strings: &["string"],

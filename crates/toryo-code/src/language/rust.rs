@@ -2,7 +2,7 @@
 
 mod imports;
 
-use super::{CommentForm, Doc, Language, Layout};
+use super::{CommentForm, Doc, Language, Layout, Scoping};
 use std::sync::OnceLock;
 
 /// The definition of Rust.
@@ -13,6 +13,7 @@ pub(super) static RUST: Language = Language {
     queries: &[include_str!("rust.scm")],
     compiled: OnceLock::new(),
     layout: Layout::Braces,
+    indentation: "    ",
     comments: &["line_comment", "block_comment"],
     line_comment: "//",
     strings: &["string_literal", "raw_string_literal"],
@@ -48,8 +49,60 @@ pub(super) static RUST: Language = Language {
         struct super trait true try type typeof unsafe unsized use virtual where while yield ",
     imports: imports::listed,
     add_imports: imports::splices,
-    names_of: super::no_names,
+    names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+};
+
+static SCOPING: Scoping = Scoping {
+    names: &["identifier", "type_identifier", "field_identifier", "shorthand_field_identifier"],
+    member_names: &["field_identifier"],
+    shorthands: &["shorthand_field_identifier"],
+    scopes: &[
+        "function_item",
+        "closure_expression",
+        "block",
+        "for_expression",
+        "match_arm",
+        "impl_item",
+        "mod_item",
+    ],
+    bindings: &[
+        ("let_declaration", "pattern"),
+        ("parameter", "pattern"),
+        ("closure_parameters", ""),
+        ("for_expression", "pattern"),
+        ("let_condition", "pattern"),
+        ("match_pattern", ""),
+        ("field_pattern", "pattern"),
+        ("captured_pattern", ""),
+        ("function_item", "name"),
+        ("const_item", "name"),
+        ("struct_item", "name"),
+        ("type_parameter", "name"),
+        ("const_parameter", "name"),
+    ],
+    patterns: &[
+        "tuple_pattern",
+        "tuple_struct_pattern",
+        "struct_pattern",
+        "ref_pattern",
+        "mut_pattern",
+        "slice_pattern",
+        "reference_pattern",
+        "or_pattern",
+    ],
+    members: &[
+        ("field_expression", "value", "field"),
+        ("scoped_identifier", "path", "name"),
+        ("scoped_type_identifier", "path", "name"),
+    ],
+    calls: &[],
+    keys: &[("field_initializer", "field"), ("field_declaration", "name")],
+    is_key: super::no_key,
+    own: &["self", "Self"],
+    here: &["self", "crate"],
+    receiver: super::no_receiver,
+    bare_members: false,
 };

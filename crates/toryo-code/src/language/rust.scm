@@ -37,5 +37,8 @@
 (ref_pattern (identifier) @ignored)
 (field_declaration name: (field_identifier) @ignored)
 (enum_variant name: (identifier) @ignored)
+(const_item name: (identifier) @ignored)
+(static_item name: (identifier) @ignored)
+(type_item name: (type_identifier) @ignored)
 (lifetime (identifier) @ignored)
 (type_parameter name: (type_identifier) @ignored)

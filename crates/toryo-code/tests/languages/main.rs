@@ -4,9 +4,13 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panic")]
 
 mod edits;
+mod operations;
 mod outlines;
 
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
+use toryo_code::{EditSet, Status, apply};
 use toryo_domain::RepoPath;
 
 /// A file of a fixture folder, by its path below `tests/fixtures/`.
@@ -32,4 +36,21 @@ fn fixtures() -> Vec<Fixture> {
     fixtures.sort_by(|a, b| a.path.cmp(&b.path));
     assert!(!fixtures.is_empty());
     fixtures
+}
+
+/// The text of a file after an edit, or `refused:` and why.
+fn change(path: &str, before: &str, edit_type: &str, locator: Value, patch: Value) -> String {
+    let edit = json!({"file_path": path, "edit_type": edit_type, "locator": locator, "patch": patch});
+    let set = EditSet::parse(&json!({"edits": [edit], "summary": ""}).to_string()).expect("an edit set");
+    let path: RepoPath = path.parse().expect("a path");
+    let applied = apply(&set, &BTreeMap::from([(path, before.as_bytes().to_vec())]));
+    let Some(changes) = applied.changes else {
+        let Some(Status::Refused { reason, .. }) = applied.results.first().map(|result| &result.status)
+        else {
+            panic!("neither changed nor refused");
+        };
+        return format!("refused: {reason}");
+    };
+    let after = changes.first().map_or(before.as_bytes(), |change| change.after.as_deref().expect("a file"));
+    String::from_utf8(after.to_vec()).expect("UTF-8")
 }

@@ -35,7 +35,7 @@ pub(super) fn splices(text: &str, source: &Source) -> Result<Vec<Splice>, Miss> 
     let statements = statements(asked_tree.tree.root_node(), &asked.text);
     let whole =
         children(asked_tree.tree.root_node()).iter().all(|node| is_import(*node) || node.kind() == "comment");
-    if statements.is_empty() || !whole || !asked_tree.faults.is_empty() {
+    if statements.is_empty() || !whole || !asked.faults().is_empty() {
         return Err(unfit("add_import takes import statements only"));
     }
     let root = tree.tree.root_node();

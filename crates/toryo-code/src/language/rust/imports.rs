@@ -1,8 +1,8 @@
 //! `use` declarations.
 
 use crate::apply::{Miss, Source, Splice};
+use crate::language::{Imported, Imports};
 use crate::outline::Import;
-use crate::refusal::Refusal;
 use tree_sitter::Node;
 
 /// One name that a `use` tree brings in.
@@ -89,6 +89,42 @@ fn split(path: &str, alias: Option<String>) -> Used {
     Used { module: module.to_owned(), name: name.to_owned(), alias }
 }
 
-pub(super) fn splices(_: &str, _: &Source) -> Result<Vec<Splice>, Miss> {
-    Err(Refusal::Unfit("imports of this kind of file are added by line_range".to_owned()).into())
+/// The splices that add `use` declarations.
+pub(super) fn splices(text: &str, source: &Source) -> Result<Vec<Splice>, Miss> {
+    crate::apply::imports::splices(text, source, &IMPORTS)
+}
+
+static IMPORTS: Imports = Imports {
+    kinds: &["use_declaration"],
+    part: None,
+    keyword: "use ",
+    end: ";",
+    head: &["inner_attribute_item", "extern_crate_declaration"],
+    read: |node, text| used(node, text).into_iter().map(imported).collect(),
+    write: |missing| {
+        let path = |one: &Imported| {
+            if one.module.is_empty() { one.name.clone() } else { format!("{}::{}", one.module, one.name) }
+        };
+        Some(missing.iter().map(|one| format!("use {};", path(one))).collect::<Vec<_>>().join("\n"))
+    },
+    list,
+    group: |module| match module.split("::").next().unwrap_or_default() {
+        "std" | "core" | "alloc" => 0,
+        "crate" | "self" | "super" => 2,
+        _ => 1,
+    },
+};
+
+fn imported(used: Used) -> Imported {
+    let name = used.alias.map_or(used.name.clone(), |alias| format!("{} as {alias}", used.name));
+    Imported { module: used.module, name, for_types: false }
+}
+
+/// The braces of `use module::{…}`.
+fn list<'a>(node: Node<'a>, text: &str, missing: &[Imported]) -> Option<Node<'a>> {
+    let tree = node.child_by_field_name("argument").filter(|tree| tree.kind() == "scoped_use_list")?;
+    let path = text.get(tree.child_by_field_name("path")?.byte_range())?;
+    let plain = missing.iter().all(|one| one.module == path && one.name != "*");
+    let public = node.named_child(0).is_some_and(|first| first.kind() == "visibility_modifier");
+    tree.child_by_field_name("list").filter(|_| plain && !public)
 }
