@@ -51,3 +51,8 @@ fn without_a_sweeper_a_dead_worker_holds_its_step_for_ever() {
 fn without_a_timer_a_lost_message_stops_the_run() {
     insta::assert_snapshot!(verdict(Protocol { timer: false, ..Protocol::BUILT }));
 }
+
+#[test]
+fn a_worker_that_asks_for_any_lease_after_its_own_gets_that_of_another() {
+    insta::assert_snapshot!(verdict(Protocol { heir_is_fenced: false, ..Protocol::BUILT }));
+}

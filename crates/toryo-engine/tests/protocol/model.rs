@@ -9,8 +9,8 @@
 //! whether there is one counts (a second one at once is dropped, which is a loss, and losses are allowed); of fencing
 //! tokens only whether one is its step's newest counts, since nothing but that is ever asked.
 //!
-//! Twins in the code: "is woken", "sees" and "claims" are `Worker::dispatch` and `claim`; "commits" is `commit::success`
-//! and `failure`; "reads" and "takes back" are `sweep`; the relay's moves are `relay::send_due`; "extends" is
+//! Twins in the code: "is woken", "sees" and "claims" are `Worker::dispatch` and `leases::claim`; "commits" is
+//! `commit::success_then` and `failure`, "and goes on" its heir, which `leases::followed` finds again; "reads" and "takes back" are `sweep`; the relay's moves are `relay::send_due`; "extends" is
 //! `Leases::keep`.
 
 use crate::explore::{Model, Move, Name};
@@ -43,6 +43,8 @@ pub struct Protocol {
     pub effect_has_a_key: bool,
     /// Workers look by themselves, without a message.
     pub timer: bool,
+    /// A worker that lost the answer to a commit asks which lease was taken in it by its own fence.
+    pub heir_is_fenced: bool,
 }
 
 impl Protocol {
@@ -52,6 +54,7 @@ impl Protocol {
         commit_is_fenced: true,
         effect_has_a_key: true,
         timer: true,
+        heir_is_fenced: true,
     };
 }
 
@@ -107,6 +110,8 @@ pub struct State {
     workers: [Worker; 2],
     /// What the sweeper has read as expired.
     sweeper: Option<Lease>,
+    /// Whose commit took the lease that the second step is under, while it is.
+    heir: Option<usize>,
     effects: u8,
     broken: Option<&'static str>,
 }
@@ -121,6 +126,9 @@ impl State {
         }
         if let Some(lease) = &mut self.sweeper {
             lease.newest &= lease.step != step;
+        }
+        if step == LAST {
+            self.heir = None;
         }
     }
 
@@ -153,6 +161,7 @@ impl Model for Protocol {
             message: false,
             workers: [Worker { doing: Doing::Idle, holds_message: false }; 2],
             sweeper: None,
+            heir: None,
             effects: 0,
             broken: None,
         }
@@ -304,12 +313,25 @@ impl Protocol {
             });
         } else {
             moves.add(Name("worker # commits", number), well, |state| {
-                state.workers[me].doing = Doing::Through;
-                self.commit(state, lease);
+                let next = self.commit(state, me, lease, false);
+                state.workers[me].doing = next.map_or(Doing::Through, Doing::Working);
             });
             moves.add(Name("worker # commits and does not hear so", number), false, |state| {
-                self.commit(state, lease);
+                self.commit(state, me, lease, false);
             });
+            if step < LAST {
+                moves.add(Name("worker # commits and goes on with the next step", number), well, |state| {
+                    let next = self.commit(state, me, lease, true);
+                    state.workers[me].doing = next.map_or(Doing::Through, Doing::Working);
+                });
+                moves.add(
+                    Name("worker # commits, takes the next step and does not hear so", number),
+                    false,
+                    |state| {
+                        self.commit(state, me, lease, true);
+                    },
+                );
+            }
         }
         moves.add(Name("worker # commits a failure", number), false, |state| {
             state.workers[me].doing = Doing::Through;
@@ -319,21 +341,33 @@ impl Protocol {
         });
     }
 
-    /// Writes an outcome; a second call of the same attempt finds it written.
-    fn commit(&self, state: &mut State, lease: Lease) {
+    /// Writes an outcome, and leases the step that follows to the same worker where it `goes_on`; the lease that the
+    /// worker holds then. A second call of the same attempt finds both written.
+    fn commit(&self, state: &mut State, me: usize, lease: Lease, goes_on: bool) -> Option<Lease> {
         let step = lease.step;
+        let next = Lease { step: step + 1, newest: true };
         if !state.is_running(step) || (self.commit_is_fenced && !lease.newest) {
-            return;
+            let mine = state.heir == Some(me) || !self.heir_is_fenced;
+            let followed =
+                state.steps[step].status == Status::Done && step < LAST && state.is_running(LAST) && mine;
+            return followed.then_some(next);
         }
         if !lease.newest {
             state.broken = Some("a stale fence commits");
         }
         state.steps[step].status = Status::Done;
         state.outdate(step);
-        if step < LAST {
-            state.steps[step + 1].status = Status::Ready;
-            state.outbox += 1;
+        if step == LAST {
+            return None;
         }
+        if goes_on {
+            state.steps[LAST] = Step { status: Status::Running { expired: false }, attempts: 1 };
+            state.heir = Some(me);
+            return Some(next);
+        }
+        state.steps[LAST].status = Status::Ready;
+        state.outbox += 1;
+        None
     }
 
     fn time_and_sweeper(&self, moves: &mut Moves<'_>) {
