@@ -24,6 +24,9 @@ use toryo_testkit::openai::API_KEY;
 
 /// Does what the arguments say: `SITE worker`, `SITE submit KEY REPOSITORY APPROVAL`, `SITE approve RUN`.
 pub async fn run(arguments: &[String]) -> Result<()> {
+    // Whatever ends the suite ends its processes, stopped ones too.
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     let [site, errand, rest @ ..] = arguments else { bail!("no errand") };
     let site = Site::read(Path::new(site))?;
     toryo_telemetry::start(toryo_telemetry::Format::Text, "info", Arc::new(str::to_owned))?;
@@ -32,7 +35,8 @@ pub async fn run(arguments: &[String]) -> Result<()> {
         ("submit", [key, repository, approval]) => {
             let engine = site.engine().await?;
             let approval: Approval = approval.parse()?;
-            let wish = NewTask { approval, ..sample::task(Path::new(repository)) };
+            let labels = vec![key.clone()];
+            let wish = NewTask { approval, labels, ..sample::task(Path::new(repository)) };
             let once = Idempotency { key: key.clone(), digest: Digest::of(key) };
             submit(&engine, &wish, Some(&once)).await?;
             Ok(())

@@ -22,6 +22,7 @@ mod trouble;
 
 use std::process::ExitCode;
 use suite::Plan;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The name that a filter is compared with.
 const NAME: &str = "faults";
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     println!("faults: at least {} runs, seed {} (TORYO_FAULTS_SEED repeats it)", plan.runs, plan.seed);
-    match runtime.block_on(suite::run(plan)) {
+    match runtime.block_on(until_interrupted(suite::run(plan))) {
         Ok(figures) => {
             let replies = &figures.replies;
             println!(
@@ -75,6 +76,16 @@ fn main() -> ExitCode {
             println!("test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Gives up at the first signal, so that disks are unmounted and servers stopped.
+async fn until_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => done,
+        _ = terminate.recv() => anyhow::bail!("interrupted"),
+        _ = interrupt.recv() => anyhow::bail!("interrupted"),
     }
 }
 

@@ -103,6 +103,8 @@ pub async fn assert_nothing_left(db: &PgPool) -> Result<()> {
             "select step_id::text from attempts where result = 'succeeded' group by step_id having count(*) > 1",
         ),
         ("an outbox row", "select dedup_id from outbox"),
+        ("a dead letter", "select step_id::text from dead_letters"),
+        ("money that is still reserved", "select step_id::text from reservations"),
         (
             "a gap in the events of a run",
             "select run_id::text from (select run_id, seq, row_number() over (partition by run_id order by seq) as n from events) e where seq <> n",

@@ -330,7 +330,7 @@ impl Storm {
 
     /// Where the runs stand; as before where the database does not answer.
     async fn read_runs(&mut self) {
-        let statement = "select tasks.idempotency_key as key, runs.id, runs.status from runs join tasks on \
+        let statement = "select tasks.wish -> 'labels' ->> 0 as key, runs.id, runs.status from runs join tasks on \
                          tasks.id = runs.task_id";
         let asked =
             tokio::time::timeout(Duration::from_secs(1), sqlx::query(statement).fetch_all(&self.db)).await;
