@@ -3,7 +3,8 @@
 use crate::Error;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::context::CreateStreamErrorKind;
+use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, RetentionPolicy, StorageType};
 use std::time::Duration;
 
 /// A message is given again when it was not acknowledged for so long. Only a wake-up is lost meanwhile. `BackOff`
@@ -15,6 +16,15 @@ const MAX_DELIVER: i64 = 20;
 
 /// The server drops a second message of one id within this time.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// Wake-ups that workers hold at once, all together: each is held as long as its step is executed.
+const MOST_IN_FLIGHT: i64 = 4096;
+
+/// Workers that may wait for a wake-up at once.
+const MOST_WAITING: i64 = 4096;
+
+/// The name of the consumer.
+const WORKERS: &str = "workers";
 
 /// A wake-up that old says nothing any more; what is ready stands in Postgres.
 const WAKE_UP_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -66,9 +76,9 @@ impl Subjects {
     }
 }
 
-/// Makes streams and consumer what they should be, and returns the consumer all workers share.
-pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Result<PullConsumer, Error> {
-    let queue = Config {
+/// Wake-ups: each is given to one worker, and gone when it was acknowledged.
+fn queue(subjects: &Subjects) -> Config {
+    Config {
         name: subjects.queue(),
         subjects: vec![subjects.step_ready()],
         retention: RetentionPolicy::WorkQueue,
@@ -77,8 +87,12 @@ pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Resul
         max_age: WAKE_UP_AGE,
         duplicate_window: DUPLICATE_WINDOW,
         ..Config::default()
-    };
-    let dead = Config {
+    }
+}
+
+/// Steps that used up their attempts, for whoever watches.
+fn dead_letters(subjects: &Subjects) -> Config {
+    Config {
         name: subjects.dead_letters(),
         subjects: vec![subjects.step_dead()],
         retention: RetentionPolicy::Limits,
@@ -86,16 +100,48 @@ pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Resul
         max_age: DEAD_LETTER_AGE,
         duplicate_window: DUPLICATE_WINDOW,
         ..Config::default()
-    };
-    jetstream.create_or_update_stream(dead).await.map_err(Error::unavailable)?;
-    jetstream.create_or_update_stream(queue).await.map_err(Error::unavailable)?;
-    let workers = pull::Config {
-        durable_name: Some("workers".to_owned()),
+    }
+}
+
+/// The consumer that all workers share.
+fn workers() -> pull::Config {
+    pull::Config {
+        durable_name: Some(WORKERS.to_owned()),
         ack_policy: AckPolicy::Explicit,
         ack_wait: ACK_WAIT,
+        backoff: vec![],
         max_deliver: MAX_DELIVER,
+        max_ack_pending: MOST_IN_FLIGHT,
+        max_waiting: MOST_WAITING,
         ..pull::Config::default()
-    };
+    }
+}
+
+/// Makes streams and consumer what they should be, whatever they are, and returns the consumer. What the server cannot
+/// change in place is made anew: a wake-up that is lost with it is found by the workers' timers.
+pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Result<PullConsumer, Error> {
+    ensure_stream(jetstream, dead_letters(subjects)).await?;
+    ensure_stream(jetstream, queue(subjects)).await?;
     let stream = jetstream.get_stream(subjects.queue()).await.map_err(Error::unavailable)?;
-    stream.create_consumer(workers).await.map_err(Error::unavailable)
+    match stream.create_consumer(workers()).await {
+        Err(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(_)) => {
+            tracing::warn!(%error, "the queue's consumer cannot be changed and is made anew");
+            stream.delete_consumer(WORKERS).await.map_err(Error::unavailable)?;
+            stream.create_consumer(workers()).await.map_err(Error::unavailable)
+        }
+        consumer => consumer.map_err(Error::unavailable),
+    }
+}
+
+async fn ensure_stream(jetstream: &Context, config: Config) -> Result<(), Error> {
+    let name = config.name.clone();
+    match jetstream.create_or_update_stream(config.clone()).await {
+        Err(error) if matches!(error.kind(), CreateStreamErrorKind::JetStream(_)) => {
+            tracing::warn!(%error, "the stream {name} cannot be changed and is made anew");
+            jetstream.delete_stream(&name).await.map_err(Error::unavailable)?;
+            jetstream.create_stream(config).await.map_err(Error::unavailable)?;
+        }
+        made => drop(made.map_err(Error::unavailable)?),
+    }
+    Ok(())
 }
