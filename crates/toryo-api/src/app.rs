@@ -2,6 +2,7 @@
 
 use crate::Config;
 use crate::ports::{AgentManifest, Indexer, Readiness, RepositoryCheck};
+use crate::sse::Feeds;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{BlobStore, Db};
@@ -14,6 +15,8 @@ pub struct App {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) ports: Ports,
     pub(crate) config: Arc<Config>,
+    /// What readers of one run share.
+    pub(crate) feeds: Feeds,
     /// Ends when the server stops: streams end with it.
     pub(crate) closing: CancellationToken,
 }
@@ -35,7 +38,14 @@ impl App {
     /// The state over these.
     #[must_use]
     pub fn new(engine: Engine, blobs: Arc<dyn BlobStore>, ports: Ports, config: Config) -> Self {
-        Self { engine, blobs, ports, config: Arc::new(config), closing: CancellationToken::new() }
+        Self {
+            engine,
+            blobs,
+            ports,
+            config: Arc::new(config),
+            feeds: Feeds::default(),
+            closing: CancellationToken::new(),
+        }
     }
 
     pub(crate) const fn db(&self) -> &Db {

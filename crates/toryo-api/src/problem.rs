@@ -238,6 +238,7 @@ impl From<toryo_engine::control::Error> for Problem {
         use toryo_engine::control::Error;
         match error {
             Error::NotPossible(text) => Self::new(Kind::Conflict, text),
+            Error::KeyReused => Self::new(Kind::KeyReused, error.to_string()),
             Error::Blackboard(error) => error.into(),
         }
     }

@@ -3,7 +3,9 @@
 pub mod agents;
 pub mod artifacts;
 pub mod control;
+pub mod dead_letters;
 pub mod health;
+pub mod metrics;
 pub mod pages;
 pub mod repos;
 pub mod runs;
@@ -70,6 +72,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(artifacts::show))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::show))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::drop))
+        .routes(routes!(dead_letters::replay))
 }
 
 fn web() -> Router<App> {

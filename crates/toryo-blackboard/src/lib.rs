@@ -4,6 +4,7 @@
 //! functions: those that write take the connection, so that the caller sees the transaction; those that read
 //! take [`Db`]. This crate decides **nothing**: which step follows is the engine's business.
 
+pub mod archive;
 pub mod artifacts;
 pub mod blobs;
 pub mod db;

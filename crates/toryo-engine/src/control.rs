@@ -18,8 +18,8 @@ use crate::engine::Engine;
 use crate::grow::grow;
 use serde_json::{Value, json};
 use toryo_blackboard::db::Connection;
-use toryo_blackboard::{Run, db, events, messages, runs, steps};
-use toryo_domain::{EventType, Gate, NewEvent, RunId, RunSignal, RunStatus};
+use toryo_blackboard::{Idempotency, Run, StepRow, db, events, idempotency, messages, runs, steps};
+use toryo_domain::{EventType, Gate, NewEvent, RunId, RunSignal, RunStatus, StepKind};
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum Error {
     /// The run's status does not allow it; the text says what would be possible.
     #[error("{0}")]
     NotPossible(String),
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request; use a new key")]
+    KeyReused,
     /// The run does not exist, or the blackboard failed.
     #[error(transparent)]
     Blackboard(toryo_blackboard::Error),
@@ -65,6 +68,16 @@ async fn end(
     finish(engine, tx, run, seq).await
 }
 
+/// The gate that a person decided about, as they saw it: a repeated approval must not open the next one. What is `None`
+/// is whatever the run waits with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The gate.
+    pub gate: Option<Gate>,
+    /// Its round, counted from 1: one more with each rejection.
+    pub round: Option<u32>,
+}
+
 /// Approves what the run waits with.
 ///
 /// # Errors
@@ -75,17 +88,31 @@ pub async fn approve(
     by: &str,
     comment: Option<&str>,
 ) -> Result<RunStatus, Error> {
+    approve_seen(engine, run, by, comment, Seen::default()).await
+}
+
+/// As [`approve`], if the run still waits with what was seen.
+///
+/// # Errors
+/// The run does not wait for approval, or with something else.
+pub async fn approve_seen(
+    engine: &Engine,
+    run: RunId,
+    by: &str,
+    comment: Option<&str>,
+    seen: Seen,
+) -> Result<RunStatus, Error> {
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, run).await?;
-    let gate = gate(&run)?;
+    let (gate, round) = gate(&mut tx, &run, seen).await?;
     if let Some(comment) = comment {
         messages::insert(&mut tx, run.id, by, comment).await?;
     }
     match gate {
-        Gate::Plan => run.control.approved_plan = Some(run.control.plan_rounds),
-        Gate::PullRequest => run.control.approved_merge = Some(merge_round(&mut tx, &run).await?),
+        Gate::Plan => run.control.approved_plan = Some(round),
+        Gate::PullRequest => run.control.approved_merge = Some(round),
     }
-    let data = json!({ "gate": gate, "approved": true, "comment": comment });
+    let data = json!({ "gate": gate, "round": round, "approved": true, "comment": comment });
     decided(engine, tx, &mut run, by, data).await
 }
 
@@ -99,18 +126,32 @@ pub async fn reject(
     by: &str,
     comment: Option<&str>,
 ) -> Result<RunStatus, Error> {
+    reject_seen(engine, run, by, comment, Seen::default()).await
+}
+
+/// As [`reject`], if the run still waits with what was seen.
+///
+/// # Errors
+/// The run does not wait for approval, or with something else.
+pub async fn reject_seen(
+    engine: &Engine,
+    run: RunId,
+    by: &str,
+    comment: Option<&str>,
+    seen: Seen,
+) -> Result<RunStatus, Error> {
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, run).await?;
-    let gate = gate(&run)?;
+    let (gate, round) = gate(&mut tx, &run, seen).await?;
     let Some(comment) = comment else {
         return end(engine, tx, &mut run, by, Some("rejected without a comment")).await;
     };
     messages::insert(&mut tx, run.id, by, comment).await?;
     match gate {
         Gate::Plan => run.control.plan_rounds += 1,
-        Gate::PullRequest => run.control.merge_rounds = merge_round(&mut tx, &run).await? + 1,
+        Gate::PullRequest => run.control.merge_rounds = round + 1,
     }
-    let data = json!({ "gate": gate, "approved": false, "comment": comment });
+    let data = json!({ "gate": gate, "round": round, "approved": false, "comment": comment });
     decided(engine, tx, &mut run, by, data).await
 }
 
@@ -120,8 +161,29 @@ pub async fn reject(
 /// # Errors
 /// The run has ended.
 pub async fn message(engine: &Engine, run: RunId, author: &str, body: &str) -> Result<RunStatus, Error> {
+    message_once(engine, run, author, body, None).await
+}
+
+/// As [`message`]; with a key a repeated message is written once.
+///
+/// # Errors
+/// The run has ended, or the key came with another message.
+pub async fn message_once(
+    engine: &Engine,
+    run: RunId,
+    author: &str,
+    body: &str,
+    key: Option<&Idempotency>,
+) -> Result<RunStatus, Error> {
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, run).await?;
+    if let Some(key) = key {
+        match idempotency::take(&mut tx, &format!("messages of {}", run.id), key).await? {
+            idempotency::Seen::First => {}
+            idempotency::Seen::Before => return Ok(run.status),
+            idempotency::Seen::Other => return Err(Error::KeyReused),
+        }
+    }
     if run.status.is_final() {
         return Err(Error::NotPossible(format!("the run is {}: nobody reads messages any more", run.status)));
     }
@@ -138,17 +200,32 @@ pub async fn message(engine: &Engine, run: RunId, author: &str, body: &str) -> R
     finish(engine, tx, &run, seq).await
 }
 
-fn gate(run: &Run) -> Result<Gate, Error> {
-    match (run.status, run.gate) {
-        (RunStatus::WaitingForApproval, Some(gate)) => Ok(gate),
-        (status, _) => Err(Error::NotPossible(format!("the run is {status}: it does not wait for approval"))),
+/// The gate a run waits at, and its round.
+async fn gate(tx: &mut Connection, run: &Run, seen: Seen) -> Result<(Gate, u32), Error> {
+    let (RunStatus::WaitingForApproval, Some(gate)) = (run.status, run.gate) else {
+        return Err(Error::NotPossible(format!("the run is {}: it does not wait for approval", run.status)));
+    };
+    let round = match gate {
+        Gate::Plan => run.control.plan_rounds,
+        Gate::PullRequest => gate_round(run, &steps::of_run_in(tx, run.id).await?).unwrap_or(1),
+    };
+    if seen.gate.is_some_and(|seen| seen != gate) || seen.round.is_some_and(|seen| seen != round) {
+        let text = format!("the run waits with round {round} of `{gate}`, not with what was decided about");
+        return Err(Error::NotPossible(text));
     }
+    Ok((gate, round))
 }
 
-async fn merge_round(tx: &mut Connection, run: &Run) -> Result<u32, Error> {
-    let rows = steps::of_run_in(tx, run.id).await?;
-    let merges = rows.iter().filter(|row| row.key.kind == toryo_domain::StepKind::Merge);
-    Ok(merges.map(|row| row.key.round).max().unwrap_or(1))
+/// The round of the gate that a run waits at, counted from 1.
+#[must_use]
+pub fn gate_round(run: &Run, steps: &[StepRow]) -> Option<u32> {
+    match run.gate? {
+        Gate::Plan => Some(run.control.plan_rounds),
+        Gate::PullRequest => {
+            let merges = steps.iter().filter(|row| row.key.kind == StepKind::Merge);
+            Some(merges.map(|row| row.key.round).max().unwrap_or(1))
+        }
+    }
 }
 
 fn resumed(by: &str, mut data: Value) -> NewEvent {

@@ -152,7 +152,8 @@ async fn take(
                 Gate::Plan => "the plan waits for approval",
                 Gate::PullRequest => "the change waits for approval before its pull request is opened",
             };
-            let data = json!({ "gate": gate });
+            let waiting = Run { gate: Some(gate), ..run.clone() };
+            let data = json!({ "gate": gate, "round": crate::control::gate_round(&waiting, steps) });
             (
                 RunSignal::AskApproval,
                 EventType::RunWaitingForApproval,

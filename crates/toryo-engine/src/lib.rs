@@ -9,7 +9,7 @@
 //! | decision | [`advance`](mod@advance) and [`settle`]: pure | what is missing |
 //! | blackboard | [`commit`]: one transaction, refused when the fence is stale | rows |
 //! | people | [`control`]: the same road, begun by a person | rows |
-//! | time | [`sweep`]: the same road, begun by nobody | rows |
+//! | time | [`sweep`]: the same road, begun by nobody; [`retention`]: where old runs go | rows |
 //!
 //! The engine knows **nothing of what agents do**: no model, no sandbox, no Git.
 
@@ -26,6 +26,7 @@ mod leases;
 pub mod loops;
 pub mod relay;
 mod report;
+pub mod retention;
 pub mod settle;
 pub mod submit;
 mod summary;

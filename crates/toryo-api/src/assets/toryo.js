@@ -172,6 +172,7 @@ async function act(button, url, body, form) {
         if (body.body) await send(button.dataset.first, body);
         body = {};
       }
+      if (button.dataset.with) body = { ...body, ...JSON.parse(button.dataset.with) };
       await send(url, body);
       if (form) form.reset();
       runPage?.refresh("all");

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use toryo_blackboard::{Run, StepRow};
 use toryo_domain::output::{PlanOutput, Question, Weight};
 use toryo_domain::{Gate, Output, RunStatus, StepKind};
+use toryo_engine::control::gate_round;
 
 /// The banner; nothing while the run needs nobody.
 #[must_use]
@@ -84,6 +85,8 @@ fn approval(run: &Run, steps: &[StepRow]) -> Markup {
             "Read the change and its tests below. A pull request follows on approval.",
         ),
     };
+    // What the person saw: where the run has gone on meanwhile, the press decides nothing.
+    let seen = serde_json::json!({ "gate": run.gate, "round": gate_round(run, steps) });
     html! {
         section.ask aria-labelledby="ask-title" {
             h2 id="ask-title" { (icon("person")) (title) }
@@ -95,8 +98,8 @@ fn approval(run: &Run, steps: &[StepRow]) -> Markup {
                 p.hint id="comment-hint" { "Without a comment a rejection ends the run." }
                 p.error role="alert" data-error="" hidden {}
                 p.buttons {
-                    button.primary type="submit" data-post={ "/runs/" (run.id) "/approve" } { "Approve" }
-                    button type="submit" data-post={ "/runs/" (run.id) "/reject" }
+                    button.primary type="submit" data-post={ "/runs/" (run.id) "/approve" } data-with=(seen) { "Approve" }
+                    button type="submit" data-post={ "/runs/" (run.id) "/reject" } data-with=(seen)
                         data-confirm-blank="Reject without a comment? That ends the run." { "Reject" }
                 }
             }

@@ -1,7 +1,7 @@
 //! What people do with a run.
 
 use crate::app::App;
-use crate::extract::{Body, Id, OptionalBody};
+use crate::extract::{Body, Id, IdempotencyKey, OptionalBody};
 use crate::problem::{FieldError, Problem, ProblemBody};
 use crate::wire::actions::{
     ActionResult, Cancel, Decision, NewMessage, OPERATOR, Resume, Retry, optional_text,
@@ -9,7 +9,8 @@ use crate::wire::actions::{
 use crate::wire::steer;
 use axum::Json;
 use axum::extract::State;
-use toryo_domain::RunId;
+use toryo_blackboard::Idempotency;
+use toryo_domain::{Digest, RunId};
 use toryo_engine::control as engine;
 
 type Reply = Result<Json<ActionResult>, Problem>;
@@ -73,14 +74,14 @@ pub async fn retry(
     params(("id" = String, Path, description = "The run.", format = Uuid)),
     responses((status = 200, description = "Done.", body = ActionResult),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 409, description = "The run does not wait for approval.", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 409, description = "The run does not wait for approval, or with something else.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn approve(
     State(app): State<App>,
     Id(run_id): Id<RunId>,
     OptionalBody(body): OptionalBody<Decision>,
 ) -> Reply {
     let comment = optional_text("/comment", body.comment.as_deref())?;
-    let status = engine::approve(&app.engine, run_id, OPERATOR, comment.as_deref()).await?;
+    let status = engine::approve_seen(&app.engine, run_id, OPERATOR, comment.as_deref(), body.seen()).await?;
     Ok(Json(ActionResult { run_id, status }))
 }
 
@@ -89,26 +90,36 @@ pub async fn approve(
     params(("id" = String, Path, description = "The run.", format = Uuid)),
     responses((status = 200, description = "Done.", body = ActionResult),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 409, description = "The run does not wait for approval.", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 409, description = "The run does not wait for approval, or with something else.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn reject(
     State(app): State<App>,
     Id(run_id): Id<RunId>,
     OptionalBody(body): OptionalBody<Decision>,
 ) -> Reply {
     let comment = optional_text("/comment", body.comment.as_deref())?;
-    let status = engine::reject(&app.engine, run_id, OPERATOR, comment.as_deref()).await?;
+    let status = engine::reject_seen(&app.engine, run_id, OPERATOR, comment.as_deref(), body.seen()).await?;
     Ok(Json(ActionResult { run_id, status }))
 }
 
 /// Writes to the agents of a run; where the run waits for input, this answers its questions and lets it go on.
+///
+/// With an `Idempotency-Key`, a repeated message is written once.
 #[utoipa::path(post, path = "/runs/{id}/messages", tag = "control", request_body = NewMessage,
-    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    params(("id" = String, Path, description = "The run.", format = Uuid),
+           ("idempotency-key" = Option<String>, Header, description = "Makes a repeated request harmless; 1 to 255 visible ASCII characters.")),
     responses((status = 200, description = "Done.", body = ActionResult),
               (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "The run has ended.", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 422, description = "The message is blank or too long.", body = ProblemBody, content_type = "application/problem+json")))]
-pub async fn message(State(app): State<App>, Id(run_id): Id<RunId>, Body(body): Body<NewMessage>) -> Reply {
+              (status = 422, description = "The message is blank or too long, or the key was used for another one.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn message(
+    State(app): State<App>,
+    Id(run_id): Id<RunId>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(body): Body<NewMessage>,
+) -> Reply {
     let (author, text) = body.check()?;
-    let status = engine::message(&app.engine, run_id, &author, &text).await?;
+    let digest = Digest::of(format!("{author}\0{text}"));
+    let key = key.map(|key| Idempotency { key, digest });
+    let status = engine::message_once(&app.engine, run_id, &author, &text, key.as_ref()).await?;
     Ok(Json(ActionResult { run_id, status }))
 }

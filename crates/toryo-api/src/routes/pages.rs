@@ -19,7 +19,7 @@ use chrono::Utc;
 use maud::{Markup, html};
 use serde::Deserialize;
 use toryo_blackboard::{
-    RunFilter, StepRow, artifacts, events, model_calls, pull_requests, repos, runs, steps,
+    RunFilter, StepRow, archive, artifacts, model_calls, pull_requests, repos, runs, steps,
 };
 use toryo_domain::output::TestOutput;
 use toryo_domain::{Event, Output, PullRequestId, RunId, RunStatus};
@@ -95,7 +95,7 @@ async fn read_list(app: &App, wanted: ListParams) -> Result<RunList, Problem> {
 pub async fn run(State(app): State<App>, Id(id): Id<RunId>) -> Result<Markup, Failed> {
     let mut page = read_run(&app, id, true).await?;
     let from = page.run.last_seq.saturating_sub(LOG);
-    page.events = events::after(app.db(), id, from, LOG_PAGE).await?;
+    page.events = archive::events_after(app.db(), &*app.blobs, id, from, LOG_PAGE).await?;
     Ok(run_page::page(&page))
 }
 
@@ -119,10 +119,10 @@ pub async fn run_log(
     Params(wanted): Params<LogParams>,
 ) -> Result<Markup, Failed> {
     let found: Vec<Event> = match wanted.before {
-        None => events::after(app.db(), id, wanted.after.unwrap_or(0), LOG_PAGE).await?,
+        None => archive::events_after(app.db(), &*app.blobs, id, wanted.after.unwrap_or(0), LOG_PAGE).await?,
         Some(before) => {
             let from = before.saturating_sub(LOG + 1);
-            let mut found = events::after(app.db(), id, from, LOG_PAGE).await?;
+            let mut found = archive::events_after(app.db(), &*app.blobs, id, from, LOG_PAGE).await?;
             found.retain(|event| event.seq < before);
             found
         }

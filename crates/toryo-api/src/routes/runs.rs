@@ -14,10 +14,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use toryo_blackboard::{
-    Run, RunFilter, artifacts as artifact_rows, events as event_rows, runs, steps as step_rows,
-};
+use toryo_blackboard::{Run, RunFilter, archive, artifacts as artifact_rows, runs, steps as step_rows};
 use toryo_domain::{Output, RunId};
+use toryo_engine::control::gate_round;
 
 const MOST_EVENTS: u32 = 1000;
 
@@ -41,9 +40,11 @@ pub async fn list(
     responses((status = 200, description = "The run.", body = RunWithSteps),
               (status = 404, description = "There is none.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn show(State(app): State<App>, Id(id): Id<RunId>) -> Result<Json<RunWithSteps>, Problem> {
-    let run = runs::get(app.db(), id).await?.into();
-    let steps = step_rows::of_run(app.db(), id).await?.into_iter().map(StepView::brief).collect();
-    Ok(Json(RunWithSteps { run, steps }))
+    let run = runs::get(app.db(), id).await?;
+    let steps = step_rows::of_run(app.db(), id).await?;
+    let gate_round = gate_round(&run, &steps);
+    let steps = steps.into_iter().map(StepView::brief).collect();
+    Ok(Json(RunWithSteps { run: run.into(), gate_round, steps }))
 }
 
 /// Events of a run, oldest first.
@@ -64,7 +65,9 @@ pub async fn events(
         )]));
     }
     let run = runs::get(app.db(), id).await?;
-    let found = event_rows::after(app.db(), id, wanted.cursor.or(wanted.after).unwrap_or(0), limit).await?;
+    let found =
+        archive::events_after(app.db(), &*app.blobs, id, wanted.cursor.or(wanted.after).unwrap_or(0), limit)
+            .await?;
     let next_cursor =
         found.last().filter(|event| event.seq < run.last_seq).map(|event| event.seq.to_string());
     Ok(Json(Events { items: found.into_iter().map(Into::into).collect(), next_cursor }))

@@ -5,16 +5,14 @@ use crate::extract::{Id, Params};
 use crate::problem::{Kind, Problem, ProblemBody};
 use crate::sse::{self, Stored};
 use crate::wire::runs::StreamParams;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use std::time::Duration;
+use std::convert::Infallible;
 use toryo_blackboard::runs;
 use toryo_domain::RunId;
-
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The events of a run as server-sent events.
 ///
@@ -32,18 +30,17 @@ pub async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = last_event_id(&headers)?.or(wanted.after).unwrap_or(0);
-    // The bell first: what happens between it and the first look rings it.
-    let bell = app.engine.bus.bell().watch(id);
     runs::get(app.db(), id).await?;
-    let source = Stored { db: app.db().clone(), run: id };
-    let events = sse::follow(source, after, bell, app.closing.clone()).map(|event| sse::frame(&event));
-    let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // A proxy that collects a response before it hands it on would make the stream stand still.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    let source = Stored { db: app.db().clone(), blobs: app.blobs.clone(), run: id };
+    let feed = app.feeds.of(id, source, app.engine.bus.bell().watch(id));
+    let events = sse::follow(feed, after, sse::HEARTBEAT, app.closing.clone()).map(Ok::<_, Infallible>);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        // A proxy that collects a response before it hands it on would make the stream stand still.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, Body::from_stream(events)).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {

@@ -1,12 +1,13 @@
 //! What people ask of a run, and the reply.
 
+use crate::extract::Object;
 use crate::problem::{FieldError, Problem};
 use crate::sanitise::sanitise;
-use crate::extract::Object;
 use crate::wire::schemas;
 use crate::wire::tasks::LimitsRequest;
 use serde::{Deserialize, Serialize};
-use toryo_domain::{RunId, RunStatus, StepKey};
+use toryo_domain::{Gate, RunId, RunStatus, StepKey};
+use toryo_engine::control::Seen;
 use utoipa::ToSchema;
 
 /// Longest message, reason or comment, in characters.
@@ -56,6 +57,22 @@ pub struct Decision {
     /// What the agents should heed. A rejection with a comment causes another round; one without ends the run.
     #[serde(default)]
     pub comment: Option<String>,
+    /// The gate that was decided about. A run that waits at another one refuses with 409, so a repeated approval never
+    /// opens the next gate.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "plan")]
+    pub gate: Option<Gate>,
+    /// The round of that gate, as `gate_round` of the run shows it.
+    #[serde(default)]
+    pub round: Option<u32>,
+}
+
+impl Decision {
+    /// What was decided about.
+    #[must_use]
+    pub const fn seen(&self) -> Seen {
+        Seen { gate: self.gate, round: self.round }
+    }
 }
 
 /// A message to the agents of a run; in a run that waits for input it answers the open questions.

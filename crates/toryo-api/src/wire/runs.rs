@@ -255,6 +255,8 @@ pub struct RunWithSteps {
     /// The run.
     #[serde(flatten)]
     pub run: RunView,
+    /// The round of the gate it waits at, counted from 1; to name in an approval.
+    pub gate_round: Option<u32>,
     /// Its graph, in the order it grew; outputs are under `/runs/{id}/steps`.
     pub steps: Vec<StepView>,
 }
