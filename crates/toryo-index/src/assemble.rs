@@ -3,7 +3,7 @@
 
 use crate::connect::connect;
 use crate::dictionary::Dictionary;
-use crate::history::history;
+use crate::history::History;
 use crate::imports::module_name;
 use crate::index::{Index, IndexedFile, IndexedSymbol};
 use crate::kind::{FileKind, Skipped, kind_of};
@@ -97,7 +97,7 @@ pub(crate) fn assemble(
     index.workspaces = Workspaces::of(manifests);
     connect(&mut index);
     index.lexical = lexical(&index, &dictionary);
-    index.history = history(&index, past);
+    index.history = History::of(&index, past);
     index.dictionary = dictionary;
     index.bytes = index.files.iter().map(|file| file.facts.bytes()).sum::<usize>() + index.own_bytes();
     index

@@ -7,6 +7,9 @@ use crate::query::{Frame, Query};
 use std::collections::BTreeMap;
 use toryo_code::SymbolKind;
 
+/// What a stack frame counts beside the innermost one that lies in the repository.
+const OUTER_FRAME: f64 = 0.6;
+
 /// How strongly a query points at places, with the words for it. Scores are at most about 1 a mention.
 #[derive(Debug, Default)]
 pub(crate) struct Mentions {
@@ -53,12 +56,21 @@ impl Mentions {
     }
 
     fn find_frames(&mut self, index: &Index, query: &Query) {
-        for frame in &query.frames {
-            for file in files_at(index, &frame.path).into_iter().take(2) {
+        let known: Vec<(&Frame, Vec<u32>)> = query
+            .frames
+            .iter()
+            .map(|frame| (frame, files_at(index, &frame.path)))
+            .filter(|(_, files)| !files.is_empty())
+            .collect();
+        // Python prints the innermost frame last, others print it first.
+        let innermost = known.iter().rposition(|(frame, _)| frame.is_python).unwrap_or(0);
+        for (at, (frame, files)) in known.into_iter().enumerate() {
+            let score = if at == innermost { 1.0 } else { OUTER_FRAME };
+            for file in files.into_iter().take(2) {
                 let reason = format!("stack frame line {}", frame.line);
-                self.files.entry(file).or_default().add(1.0, reason.clone());
+                self.files.entry(file).or_default().add(score, reason.clone());
                 if let Some(symbol) = symbol_at(index, file, frame) {
-                    self.symbols.entry(symbol).or_default().add(1.0, reason);
+                    self.symbols.entry(symbol).or_default().add(score, reason);
                 }
             }
         }

@@ -38,6 +38,8 @@ pub(crate) struct Frame {
     pub(crate) path: String,
     pub(crate) line: u32,
     pub(crate) function: Option<String>,
+    /// Whether it is written as Python writes it, with the innermost frame last.
+    pub(crate) is_python: bool,
 }
 
 /// A pattern of this file; each is exercised by the tests below.
@@ -116,14 +118,15 @@ impl Query {
     }
 
     fn read_frames(&mut self, text: &str) {
-        for found in captures(&PYTHON_FRAME, text).chain(captures(&OTHER_FRAME, text)) {
+        let python = captures(&PYTHON_FRAME, text).map(|found| (found, true));
+        for (found, is_python) in python.chain(captures(&OTHER_FRAME, text).map(|found| (found, false))) {
             let (Some(path), Some(line)) =
                 (found.get(1), found.get(2).and_then(|line| line.as_str().parse().ok()))
             else {
                 continue;
             };
             let function = found.get(3).map(|name| name.as_str().to_owned());
-            let frame = Frame { path: path.as_str().to_owned(), line, function };
+            let frame = Frame { path: path.as_str().to_owned(), line, function, is_python };
             if !self.frames.iter().any(|other| other.path == frame.path && other.line == line) {
                 self.frames.push(frame);
             }
@@ -223,8 +226,8 @@ mod tests {
         assert_eq!(
             query.frames,
             [
-                Frame { path: "app/wsgi.py".into(), line: 12, function: Some("run".into()) },
-                Frame { path: "lib/x.js".into(), line: 7, function: None },
+                Frame { path: "app/wsgi.py".into(), line: 12, function: Some("run".into()), is_python: true },
+                Frame { path: "lib/x.js".into(), line: 7, function: None, is_python: false },
             ]
         );
         let message = phrases_of("not a valid header value");

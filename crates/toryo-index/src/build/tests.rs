@@ -116,7 +116,7 @@ fn picture(index: &Index) -> String {
     let graph = |graph: &crate::graph::Graph, nodes: usize| -> Vec<_> {
         (0..nodes as u32).map(|node| (graph.outgoing(node).to_vec(), graph.incoming(node).to_vec())).collect()
     };
-    let history: BTreeMap<_, _> = index.history.iter().collect();
+    let history = &index.history;
     let files: Vec<_> = index
         .files
         .iter()
