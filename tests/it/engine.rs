@@ -20,7 +20,7 @@ use toryo_testkit::stack::{OwnServers, Services};
 /// Longest wait for a state; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn quick() -> Config {
+pub fn quick() -> Config {
     Config {
         lease_seconds: 2,
         watch_ms: 50,
@@ -31,14 +31,14 @@ fn quick() -> Config {
     }
 }
 
-struct Site {
-    engine: Engine,
+pub struct Site {
+    pub engine: Engine,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Site {
-    async fn on(services: &Services, config: Config) -> Self {
+    pub async fn on(services: &Services, config: Config) -> Self {
         let db = Db::connect(&services.database_url, 8).await.unwrap();
         db.migrate().await.unwrap();
         let bus =
@@ -52,11 +52,11 @@ impl Site {
         Self { engine, stop, tasks }
     }
 
-    async fn shared() -> Self {
+    pub async fn shared() -> Self {
         Self::on(&Services::shared().await, quick()).await
     }
 
-    fn worker(&mut self, script: &Script) -> CancellationToken {
+    pub fn worker(&mut self, script: &Script) -> CancellationToken {
         let stop = self.stop.child_token();
         let worker = Worker::new(self.engine.clone(), script.agents(), Arc::new(MemoryBlobs::default()));
         let stopped = stop.clone();
@@ -64,15 +64,15 @@ impl Site {
         stop
     }
 
-    async fn submit(&self, wish: &NewTask) -> RunId {
+    pub async fn submit(&self, wish: &NewTask) -> RunId {
         submit(&self.engine, wish, None).await.unwrap().run_id
     }
 
-    async fn until(&self, run: RunId, status: RunStatus) -> Run {
+    pub async fn until(&self, run: RunId, status: RunStatus) -> Run {
         self.until_run(run, &format!("run is {status}"), |run| run.status == status).await
     }
 
-    async fn until_step(&self, run: RunId, status: StepStatus) {
+    pub async fn until_step(&self, run: RunId, status: StepStatus) {
         let waited = tokio::time::timeout(PATIENCE, async {
             while steps::of_run(&self.engine.db, run).await.unwrap().iter().all(|step| step.status != status)
             {
@@ -82,7 +82,7 @@ impl Site {
         waited.await.expect("the step gets there in time");
     }
 
-    async fn until_run(&self, run: RunId, what: &str, wanted: impl Fn(&Run) -> bool) -> Run {
+    pub async fn until_run(&self, run: RunId, what: &str, wanted: impl Fn(&Run) -> bool) -> Run {
         let mut bell = self.engine.bus.bell().watch(run);
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -101,7 +101,7 @@ impl Site {
         }
     }
 
-    async fn event_names(&self, run: RunId) -> Vec<String> {
+    pub async fn event_names(&self, run: RunId) -> Vec<String> {
         let events = events::after(&self.engine.db, run, 0, 10_000).await.unwrap();
         for (n, event) in events.iter().enumerate() {
             assert_eq!(event.seq, n as u64 + 1, "event numbers have no gap");
@@ -116,7 +116,7 @@ impl Site {
     }
 
     /// Stops everything, and makes sure that nothing is left behind.
-    async fn close(self) {
+    pub async fn close(self) {
         self.stop.cancel();
         for task in self.tasks {
             task.await.unwrap();
@@ -125,7 +125,7 @@ impl Site {
     }
 }
 
-fn wish() -> NewTask {
+pub fn wish() -> NewTask {
     NewTask {
         repo_url: "/srv/repository".into(),
         goal: "make it right".into(),

@@ -1,7 +1,7 @@
 //! What every handler may reach.
 
 use crate::Config;
-use crate::ports::{AgentManifest, Indexer, Readiness, RepositoryCheck};
+use crate::ports::{AgentManifest, Indexer, Readiness, Replayer, RepositoryCheck};
 use crate::sse::Feeds;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub struct Ports {
     pub repositories: Arc<dyn RepositoryCheck>,
     /// Builds code indexes.
     pub indexer: Arc<dyn Indexer>,
+    /// Executes finished runs again, where this process can.
+    pub replayer: Option<Arc<dyn Replayer>>,
     /// Says whether everything needed is there.
     pub readiness: Arc<dyn Readiness>,
     /// The agents' manifests.

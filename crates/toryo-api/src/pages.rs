@@ -1,6 +1,7 @@
 //! The web pages: functions from plain values to HTML. Everything that comes from a run is text and is escaped.
 
 pub mod ask;
+pub mod compare;
 pub mod costs;
 pub mod diff;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod markdown;
 pub mod pull;
 pub mod review;
 pub mod run;
+pub mod steer;
 pub mod tests;
 pub mod words;
 

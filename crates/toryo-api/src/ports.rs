@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
 use toryo_blackboard::Repo;
-use toryo_domain::{FailureClass, Role};
+use toryo_domain::{FailureClass, Role, RunId};
+use toryo_engine::replay::Line;
 use utoipa::ToSchema;
 
 /// Says whether a repository can be worked on, before a task for it is stored.
@@ -63,6 +65,27 @@ impl IndexError {
     pub const fn class(&self) -> FailureClass {
         FailureClass::Transient
     }
+}
+
+/// Executes finished runs again, without a model and without an effect.
+#[async_trait]
+pub trait Replayer: Send + Sync + 'static {
+    /// Begins; what it says comes line by line. It ends when the lines are no longer read.
+    ///
+    /// # Errors
+    /// The run has not ended, or another replay is under way.
+    async fn start(&self, run: RunId) -> Result<Receiver<Line>, ReplayError>;
+}
+
+/// Why a run is not replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Not now; the text is for people.
+    #[error("{0}")]
+    NotPossible(String),
+    /// The run does not exist, or the blackboard failed.
+    #[error(transparent)]
+    Blackboard(#[from] toryo_blackboard::Error),
 }
 
 /// Says whether what a run needs is there: database, queue, sandbox.

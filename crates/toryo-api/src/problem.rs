@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 `application/problem+json`, and every mapping to one. A 5xx body shows no source.
 
-use crate::ports::{IndexError, RepositoryError};
+use crate::ports::{IndexError, ReplayError, RepositoryError};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -240,6 +240,15 @@ impl From<toryo_engine::control::Error> for Problem {
             Error::NotPossible(text) => Self::new(Kind::Conflict, text),
             Error::KeyReused => Self::new(Kind::KeyReused, error.to_string()),
             Error::Blackboard(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NotPossible(text) => Self::new(Kind::Conflict, text),
+            ReplayError::Blackboard(error) => error.into(),
         }
     }
 }

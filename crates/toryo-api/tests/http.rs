@@ -55,7 +55,7 @@ async fn served() -> Router {
     let engine = Engine::new(db, bus, toryo_engine::Config::default());
     let fake = Arc::new(Fake);
     let ports =
-        Ports { repositories: fake.clone(), indexer: fake.clone(), readiness: fake, agents: Arc::new([]) };
+        Ports { repositories: fake.clone(), indexer: fake.clone(), replayer: None, readiness: fake, agents: Arc::new([]) };
     let config = Config { timeout_seconds: 1, max_body_bytes: 100_000, ..Config::default() };
     router(App::new(engine, Arc::new(MemoryBlobs::default()), ports, config))
 }

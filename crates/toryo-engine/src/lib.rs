@@ -25,6 +25,7 @@ mod grow;
 mod leases;
 pub mod loops;
 pub mod relay;
+pub mod replay;
 mod report;
 pub mod retention;
 pub mod settle;

@@ -14,11 +14,12 @@ use crate::{Engine, Failure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::executed::{self, Attempt, Executed};
 use toryo_blackboard::{BlobStore, Error, Message, Run, StepRow};
-use toryo_blackboard::{events, messages, runs, steps, tasks};
-use toryo_domain::{Event, StepKey, StepKind, StepStatus, Task, WorkerId};
+use toryo_blackboard::{archive, messages, runs, steps, tasks};
+use toryo_domain::{Event, RunId, RunStatus, StepKey, StepKind, StepStatus, Task, WorkerId};
 
 /// A finished run, read for executing it again.
 pub struct Replay {
@@ -55,6 +56,31 @@ pub enum Verdict {
     Skipped,
 }
 
+/// What a replay says as it goes on, one JSON object a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Line {
+    /// A step was executed again.
+    Step(StepReplay),
+    /// All of them were.
+    End(Summary),
+}
+
+/// How a whole run compares.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Whether nothing differs.
+    pub same: bool,
+    /// Steps that are the same.
+    pub steps_same: usize,
+    /// Steps that differ.
+    pub steps_different: usize,
+    /// Steps that were not executed.
+    pub steps_skipped: usize,
+    /// Where the engine decides differently now.
+    pub decisions: Vec<Difference>,
+}
+
 /// Most events read at once.
 const PAGE: u32 = 1000;
 
@@ -63,10 +89,10 @@ impl Replay {
     ///
     /// # Errors
     /// It is still under way (as [`Error::Conflict`]), or there is none.
-    pub async fn read(engine: &Engine, run: toryo_domain::RunId) -> Result<Self, Error> {
+    pub async fn read(engine: &Engine, blobs: &dyn BlobStore, run: RunId) -> Result<Self, Error> {
         let db = &engine.db;
         let run = runs::get(db, run).await?;
-        if !run.status.is_final() && run.status != toryo_domain::RunStatus::NeedsHuman {
+        if !run.status.is_final() && run.status != RunStatus::NeedsHuman {
             return Err(Error::Conflict(format!(
                 "the run is {}: only one that has ended can be replayed",
                 run.status
@@ -75,7 +101,7 @@ impl Replay {
         let mut stored = Vec::new();
         loop {
             let after = stored.last().map_or(0, |event: &Event| event.seq);
-            let page = events::after(db, run.id, after, PAGE).await?;
+            let page = archive::events_after(db, blobs, run.id, after, PAGE).await?;
             if page.is_empty() {
                 break;
             }
@@ -101,6 +127,34 @@ impl Replay {
     #[must_use]
     pub fn steps(&self) -> &[Executed] {
         &self.executed
+    }
+
+    /// Executes all steps again, one after the other, and says what came of each. Ends early where nobody listens.
+    pub async fn all(
+        &self,
+        agents: &[Arc<dyn Agent>],
+        blobs: &Arc<dyn BlobStore>,
+        lines: &Sender<Line>,
+        cancel: &CancellationToken,
+    ) {
+        let mut summary = Summary { decisions: self.decisions(), ..Summary::default() };
+        for step in &self.executed {
+            let replayed = tokio::select! {
+                replayed = self.step(step, agents, blobs, cancel) => replayed,
+                () = lines.closed() => return,
+            };
+            match replayed.verdict {
+                Verdict::Same => summary.steps_same += 1,
+                Verdict::Different => summary.steps_different += 1,
+                Verdict::Skipped => summary.steps_skipped += 1,
+            }
+            if lines.send(Line::Step(replayed)).await.is_err() || cancel.is_cancelled() {
+                return;
+            }
+        }
+        summary.same = summary.steps_different == 0 && summary.decisions.is_empty();
+        // Whoever no longer listens does not need the end.
+        let _unheard = lines.send(Line::End(summary)).await;
     }
 
     /// Executes a step again and compares.

@@ -1,11 +1,12 @@
 //! The provider port: one question to one deployment, one answer or a classified failure. No retry, no journal,
 //! no price; the gateway does those once for all providers.
 //!
-//! Adapters: [`openai`], [`replay`] and the in-process [`fake`].
+//! Adapters: [`openai`], [`replay`], [`silent`] and the in-process [`fake`].
 
 pub mod fake;
 pub mod openai;
 pub mod replay;
+pub mod silent;
 
 use crate::config::{Config, ProviderKind, StructuredOutput};
 use crate::error::Error;
@@ -210,6 +211,15 @@ impl Providers {
             }
         }
         Ok(providers)
+    }
+
+    /// Endpoints that are known by name and never asked.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn silent(config: &Config) -> Result<Self, Error> {
+        let names = config.in_force()?.providers.into_keys();
+        Ok(names.fold(Self::new(), |providers, name| providers.with(name, Arc::new(silent::Silent))))
     }
 
     /// Adds a provider under a name, in place of an earlier one.

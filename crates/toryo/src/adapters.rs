@@ -4,4 +4,5 @@ pub mod indexer;
 pub mod manifests;
 pub mod pulls;
 pub mod readiness;
+pub mod replayer;
 pub mod repositories;

@@ -1,8 +1,10 @@
 //! What can be typed.
 
+pub mod steer;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
-use toryo_domain::{Approval, Priority, RunId, RunStatus};
+use toryo_domain::{Approval, DeadLetterId, Priority, RunId, RunStatus};
 
 /// Toryo turns an issue into a tested, reviewed pull request.
 ///
@@ -37,6 +39,27 @@ pub enum Command {
     Logs(Logs),
     /// Ends a run
     Cancel(Cancel),
+    /// Makes a run stand still
+    Pause(steer::Pause),
+    /// Lets a run go on that was paused or stopped
+    Resume(steer::Resume),
+    /// Tries failed steps again, or goes back to a step
+    Retry(steer::Retry),
+    /// Sets other limits of a run
+    Limits(steer::SetLimits),
+    /// Approves what a run waits with
+    Approve(steer::Decide),
+    /// Rejects what a run waits with
+    Reject(steer::Decide),
+    /// Writes to the agents of a run, or answers its questions
+    Message(steer::Message),
+    /// Continues a run from a step as a new one, with another model, prompt or message; compares both
+    Fork(steer::Fork),
+    /// Executes a finished run again without a model and compares every outcome
+    Replay(steer::Replay),
+    /// Steps that used up their attempts
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Looks whether everything needed is there, and says what to do where it is not
     Doctor,
     /// The sandbox's base image, and commands in it
@@ -159,6 +182,36 @@ pub struct Cancel {
     pub reason: Option<String>,
 }
 
+/// What `toryo dead-letters` does.
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// Lists them, newest first
+    List {
+        #[command(flatten)]
+        server: Server,
+        /// Most letters to list
+        #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tries the step of one again; its run goes on from there
+    Replay {
+        #[command(flatten)]
+        server: Server,
+        /// The dead letter
+        id: DeadLetterId,
+    },
+    /// Forgets one; its run stays as it is
+    Drop {
+        #[command(flatten)]
+        server: Server,
+        /// The dead letter
+        id: DeadLetterId,
+    },
+}
+
 /// What `toryo sandbox` does.
 #[derive(Debug, Subcommand)]
 pub enum Sandbox {
@@ -202,9 +255,23 @@ pub enum Edit {
     },
 }
 
+/// Where what is known of files is kept between calls.
+#[derive(Debug, Args)]
+pub struct Records {
+    /// Keeps what is known of each file here, by content, and takes it from here; by default
+    /// `toryo/index` under $XDG_CACHE_HOME or ~/.cache. It may be deleted at any time
+    #[arg(long, value_name = "DIR", env = "TORYO_INDEX_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Keeps nothing and takes nothing
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
+}
+
 /// Arguments of `toryo index`.
 #[derive(Debug, Args)]
 pub struct Index {
+    #[command(flatten)]
+    pub records: Records,
     /// The repository
     #[arg(long, value_name = "PATH")]
     pub repo: PathBuf,
@@ -220,6 +287,8 @@ pub struct Index {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["query", "batch"])))]
 pub struct Retrieve {
+    #[command(flatten)]
+    pub records: Records,
     /// The repository
     #[arg(long, value_name = "PATH")]
     pub repo: PathBuf,

@@ -6,6 +6,8 @@ use futures::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::StreamReader;
 use toryo_domain::{Event, EventType, RunId};
 
 /// How long one request may take; a stream is not limited, but has to show a sign of life.
@@ -63,14 +65,61 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Sends a change.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let request = self.http.patch(self.url(path)).json(body).timeout(REQUEST_TIMEOUT);
+        self.answer(request).await
+    }
+
+    /// Asks for something that takes long and is told line by line, each a JSON object.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<T>> + use<T>> {
+        let response = self.http.post(self.url(path)).send().await.with_context(|| self.not_there())?;
+        let status = response.status();
+        if !status.is_success() {
+            bail!(problem(status, &response.bytes().await.unwrap_or_default()));
+        }
+        let reader =
+            StreamReader::new(response.bytes_stream().map(|chunk| chunk.map_err(std::io::Error::other)));
+        Ok(futures::stream::unfold(reader.lines(), async |mut lines| {
+            let line = lines.next_line().await.transpose()?;
+            let value = line
+                .context("the server broke off its answer")
+                .and_then(|line| serde_json::from_str(&line).context("the server's answer cannot be read"));
+            Some((value, lines))
+        }))
+    }
+
+    /// Removes a resource.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let request = self.http.delete(self.url(path)).timeout(REQUEST_TIMEOUT);
+        self.send(request).await.map(|_| ())
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let body = self.send(request).await?;
+        serde_json::from_slice(&body).context("the server's answer cannot be read; is it of another version?")
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
         let response = request.send().await.with_context(|| self.not_there())?;
         let status = response.status();
         let body = response.bytes().await.context("the server broke off its answer")?;
         if !status.is_success() {
             bail!(problem(status, &body));
         }
-        serde_json::from_slice(&body).context("the server's answer cannot be read; is it of another version?")
+        Ok(body.to_vec())
     }
 
     fn not_there(&self) -> String {

@@ -1,14 +1,18 @@
 //! What each command does; one file a command.
 
+mod dead_letters;
 mod doctor;
 mod edit;
 
+mod fork;
 mod index;
+mod replay;
 mod retrieve;
 mod run;
 mod runs;
 mod sandbox;
 mod serve;
+mod steer;
 mod up;
 
 use crate::cli::{self, Cli, Command};
@@ -33,6 +37,16 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(arguments) => runs::list(&arguments).await,
         Command::Logs(arguments) => runs::logs(&arguments).await,
         Command::Cancel(arguments) => runs::cancel(&arguments).await,
+        Command::Pause(arguments) => steer::pause(&arguments).await,
+        Command::Resume(arguments) => steer::resume(&arguments).await,
+        Command::Retry(arguments) => steer::retry(&arguments).await,
+        Command::Limits(arguments) => steer::limits(&arguments).await,
+        Command::Approve(arguments) => steer::decide(&arguments, "approve").await,
+        Command::Reject(arguments) => steer::decide(&arguments, "reject").await,
+        Command::Message(arguments) => steer::message(&arguments).await,
+        Command::Fork(arguments) => fork::run(&arguments).await,
+        Command::Replay(arguments) => replay::run(&arguments).await,
+        Command::DeadLetters(what) => dead_letters::run(&what).await,
         Command::Doctor => doctor::run(&config()?).await,
         Command::Sandbox(what) => sandbox::run(&config()?, what).await,
         Command::Config(cli::Config::Check) => check(&config()?),

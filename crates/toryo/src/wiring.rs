@@ -1,6 +1,6 @@
 //! Puts the parts together: settings in, a running service out.
 
-use crate::adapters::{indexer, manifests, pulls, readiness, repositories};
+use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositories};
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,15 +13,19 @@ use toryo_api::app::{App, Ports};
 use toryo_blackboard::{BlobStore, Db, FolderBlobs};
 use toryo_bus::{Bus, Subjects};
 use toryo_engine::Engine;
-use toryo_forge::Local;
-use toryo_index::IndexCache;
+use toryo_forge::{Forge, Local};
+use toryo_index::{FolderStore, IndexCache};
 use toryo_models::journal::postgres::PostgresJournal;
+use toryo_models::journal::strict::StrictJournal;
 use toryo_models::{Gateway, Providers};
 use toryo_policy::Masker;
 use toryo_sandbox::DockerSandbox;
 
-/// Indexes of commits kept in memory at once.
+/// Indexes of commits kept in memory at once, and the most bytes that they, and builds at work, may take.
 const INDEXES: usize = 8;
+const INDEX_BYTES: usize = 2 * 1024 * 1024 * 1024;
+/// Most bytes of the folder that keeps what is known of each file's content.
+const RECORD_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
 /// Everything a command may work with.
 pub struct Parts {
@@ -89,7 +93,7 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
         sandbox: Arc::new(sandbox.clone()),
         sandbox_limits: config.sandbox.limits.clone(),
         gateway,
-        indexes: IndexCache::new(INDEXES),
+        indexes: indexes(config),
         guardrails: config.guardrails.clone(),
         masker: masker(config),
         assets: assets(config)?,
@@ -97,6 +101,12 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
         baselines: toryo_agents::Baselines::default(),
     };
     Ok(Parts { engine, blobs, tools: Arc::new(tools), sandbox })
+}
+
+/// The indexes of commits, over records that all workers of the data folder share.
+fn indexes(config: &Config) -> IndexCache {
+    let records = FolderStore::new(config.data_dir.join("index"), RECORD_BYTES);
+    IndexCache::new(INDEXES).with_memory(INDEX_BYTES).with_store(Arc::new(records))
 }
 
 /// Manifests, prompts and schemas: built in, single files replaced by those of the settings' folder.
@@ -120,6 +130,26 @@ fn gateway(
     Ok(Gateway::new(&config.models, providers, journal)?)
 }
 
+/// Tools for executing a finished run again: replies from the journal alone, a forge that publishes nothing.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn replay_tools(config: &Config, db: &Db, tools: &Tools, forge: Arc<dyn Forge>) -> Result<Tools> {
+    let journal = StrictJournal::new(Arc::new(PostgresJournal::new(db.clone())));
+    Ok(Tools {
+        forge,
+        sandbox: tools.sandbox.clone(),
+        sandbox_limits: tools.sandbox_limits.clone(),
+        gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?,
+        indexes: IndexCache::new(INDEXES),
+        guardrails: tools.guardrails.clone(),
+        masker: masker(config),
+        assets: assets(config)?,
+        config: tools.config.clone(),
+        baselines: toryo_agents::Baselines::default(),
+    })
+}
+
 impl Parts {
     /// The HTTP side over these parts.
     pub fn app(&self, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) -> App {
@@ -133,6 +163,15 @@ impl Parts {
         let ports = Ports {
             repositories: Arc::new(repositories::ForgeCheck(self.tools.forge.clone())),
             indexer: Arc::new(indexer),
+            replayer: Some(Arc::new(replayer::LocalReplayer {
+                config: config.clone(),
+                engine: self.engine.clone(),
+                blobs: self.blobs.clone(),
+                tools: self.tools.clone(),
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+                busy: Arc::default(),
+            })),
             readiness: Arc::new(readiness::Needs {
                 engine: self.engine.clone(),
                 sandbox: self.sandbox.clone(),

@@ -63,9 +63,9 @@ function tick() {
 
 // ---- requests ----
 
-async function send(url, body, headers = {}) {
+async function send(url, body, headers = {}, method = "POST") {
   const response = await fetch(url, {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
   });
@@ -173,7 +173,8 @@ async function act(button, url, body, form) {
         body = {};
       }
       if (button.dataset.with) body = { ...body, ...JSON.parse(button.dataset.with) };
-      await send(url, body);
+      const answer = await send(url, body, {}, form?.dataset.method);
+      if (form?.dataset.goto) return location.assign(answer.links.compare || answer.links.page);
       if (form) form.reset();
       runPage?.refresh("all");
       runPage?.connect();
@@ -186,7 +187,14 @@ async function act(button, url, body, form) {
 
 function bodyOf(form) {
   const body = {};
-  for (const [name, value] of new FormData(form)) if (value.trim()) body[name] = value;
+  for (const [name, value] of new FormData(form)) {
+    if (!value.trim()) continue;
+    const number = form.elements[name]?.type === "number";
+    // `a/b` is `b` inside of `a`.
+    const [outer, inner] = name.split("/");
+    if (inner) (body[outer] ||= {})[inner] = value.trim();
+    else body[name] = number ? Number(value) : value;
+  }
   return body;
 }
 
@@ -238,7 +246,15 @@ class RunPage {
       this.toEnd();
     });
     this.toEnd();
-    if (!("final" in root.dataset)) this.connect();
+    this.ended = "final" in root.dataset;
+    if (!this.ended) this.connect();
+    // A failed run may be tried again by somebody else; its stream has ended, so it is looked at now and then.
+    setInterval(() => this.lookAgain(), 10000);
+  }
+
+  lookAgain() {
+    const failed = $(".run-head", this.root)?.dataset.status === "failed";
+    if (this.ended && failed && !document.hidden) this.refresh("live");
   }
 
   // The browser reconnects by itself and names the last event it saw.

@@ -1,6 +1,6 @@
 //! What a run wants from a person: answers, an approval, a decision at a limit. And what people may always do.
 
-use crate::pages::layout::{coded, icon};
+use crate::pages::layout::{coded, icon, link};
 use crate::pages::words;
 use maud::{Markup, html};
 use toryo_blackboard::{Run, StepRow};
@@ -30,6 +30,9 @@ pub fn banner(run: &Run, steps: &[StepRow]) -> Markup {
 #[must_use]
 pub fn buttons(run: &Run) -> Markup {
     html! {
+        @if matches!(run.status, RunStatus::Queued | RunStatus::Running) {
+            button type="button" data-action={ "/runs/" (run.id) "/pause" } { "Pause" }
+        }
         @if !run.status.is_final() {
             button.danger type="button" data-action={ "/runs/" (run.id) "/cancel" } data-confirm="End this run? What it has so far is kept." { "Cancel run" }
         }
@@ -132,9 +135,16 @@ fn plan(steps: &[StepRow]) -> Markup {
 fn stopped(run: &Run) -> Markup {
     html! {
         section.ask aria-labelledby="ask-title" {
-            h2 id="ask-title" { (icon("person")) "Stopped: a person decides" }
+            h2 id="ask-title" { (icon("person")) @if run.control.paused { "Paused" } @else { "Stopped: a person decides" } }
             p.reason { (coded(run.status_reason.as_deref().unwrap_or("The log says why."))) }
-            p.faint { "The best state so far is kept and shown. Going on grants the same allowance once more." }
+            @if run.control.paused {
+                p.faint { "Nothing is lost. It goes on where it stood." }
+            } @else if let Some(pull) = run.pull_request.as_ref().filter(|pull| pull.draft) {
+                p { "The best state so far is a draft: " (link(&pull.url, &format!("#{}", pull.number))) ". It says what is missing." }
+                p.faint { "Going on grants the same allowance once more; the same pull request becomes ready in the end." }
+            } @else {
+                p.faint { "The best state so far is kept and shown. Going on grants the same allowance once more." }
+            }
             form data-keep="hint" {
                 label for="hint" { "A hint for the agents" }
                 textarea id="hint" name="body" rows="2" aria-describedby="hint-hint" {}

@@ -4,8 +4,8 @@ use crate::diff::Diff;
 use crate::pages::layout::{Here, Shell, ago, coded, elapsed, link, pill, shell};
 use crate::pages::list::title;
 use crate::pages::tests::Tests;
-use crate::pages::{ask, costs, diff, graph, log, review, tests, words};
-use chrono::{DateTime, Utc};
+use crate::pages::{ask, costs, diff, graph, log, review, steer, tests, words};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use toryo_blackboard::model_calls::RoleCost;
 use toryo_blackboard::{Artifact, Run, StepRow};
@@ -27,6 +27,8 @@ pub struct RunPage {
     pub costs: Vec<RoleCost>,
     /// What it left.
     pub artifacts: Vec<Artifact>,
+    /// Its forks.
+    pub forks: Vec<Run>,
     /// The present moment.
     pub now: DateTime<Utc>,
 }
@@ -53,6 +55,7 @@ pub fn page(page: &RunPage) -> Markup {
                     section.panel.log-panel { (log::log(&page.events)) }
                     (part("costs", &html! { section.panel { (costs::panel(run, &page.costs)) } }))
                     (part("artifacts", &html! { section.panel { (costs::artifacts(&page.artifacts)) } }))
+                    (part("steer", &steer::panel(&page.run, &page.steps, &page.forks)))
                 }
             }
         }
@@ -81,6 +84,7 @@ pub fn all_parts(page: &RunPage) -> Markup {
         (part("tests", &html! { section.panel { (tests::panel(page.tests.as_ref())) } }))
         (part("review", &html! { section.panel { (review::panel(&page.steps)) } }))
         (part("artifacts", &html! { section.panel { (costs::artifacts(&page.artifacts)) } }))
+        (part("steer", &steer::panel(&page.run, &page.steps, &page.forks)))
     }
 }
 
@@ -109,13 +113,23 @@ fn head(page: &RunPage) -> Markup {
                     div.pr { dt { "pull request" } dd { (link(&pull.url, &format!("#{} {}", pull.number, if pull.draft { "draft" } else { pull.state.as_str() }))) } }
                 }
                 div { dt { "started" } dd { (ago(run.started_at.unwrap_or(run.created_at), page.now)) } }
-                div { dt { "elapsed" } dd { (elapsed(run.started_at, run.finished_at, page.now)) } }
+                div { dt title="Waiting for people is not counted." { "active" } dd { (active(run, page.now)) } }
                 div { dt { "cost" } dd { (run.cost) } }
                 div { dt { "tokens" } dd title={ (run.tokens_in) " in, " (run.tokens_out) " out" } {
                     (words::count(run.tokens_in)) " in, " (words::count(run.tokens_out)) " out"
                 } }
             }
         }
+    }
+}
+
+/// How long the run has run, waiting for people not counted; the script keeps counting while it runs.
+fn active(run: &Run, now: DateTime<Utc>) -> Markup {
+    let ms = i64::try_from(run.active_ms_at(now)).unwrap_or(i64::MAX);
+    match run.active_since {
+        Some(_) => elapsed(Some(now - TimeDelta::milliseconds(ms)), None, now),
+        None if run.started_at.is_some() => html! { span { (words::span(ms / 1000)) } },
+        None => elapsed(None, None, now),
     }
 }
 
@@ -248,6 +262,7 @@ mod hostile {
             tests: None,
             costs: vec![],
             artifacts: vec![artifact],
+            forks: vec![],
             now,
         }
     }

@@ -8,11 +8,11 @@ use crate::pages::list::RunList;
 use crate::pages::pull::PullPage;
 use crate::pages::run::RunPage;
 use crate::pages::tests::Tests;
-use crate::pages::{list, log, pull, run as run_page, words};
+use crate::pages::{compare as compare_page, list, log, pull, run as run_page, words};
 use crate::problem::{Kind, Problem};
 use crate::routes::runs::diff_of;
 use crate::wire::lists::check;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -141,7 +141,8 @@ async fn read_run(app: &App, id: RunId, all: bool) -> Result<RunPage, Problem> {
         tests = newest_tests(app, &steps).await?;
         kept = artifacts::of_run(app.db(), id).await?;
     }
-    Ok(RunPage { run, steps, events: vec![], diff, tests, costs, artifacts: kept, now: Utc::now() })
+    let forks = if all { runs::forks(app.db(), id).await? } else { vec![] };
+    Ok(RunPage { run, steps, events: vec![], diff, tests, costs, artifacts: kept, forks, now: Utc::now() })
 }
 
 /// The test run that ended last, with its report where that is kept.
@@ -171,6 +172,22 @@ pub async fn pull_request(State(app): State<App>, Id(id): Id<PullRequestId>) -> 
     let run = runs::get(app.db(), pull.run_id).await?;
     let diff = Diff::parse(&String::from_utf8_lossy(&diff_of(&app, &run).await?));
     Ok(pull::page(&PullPage { pull, run, diff, now: Utc::now() }))
+}
+
+/// `GET /ui/runs/{id}/compare/{other}`: two runs side by side.
+pub async fn compare(
+    State(app): State<App>,
+    Path((left, right)): Path<(String, String)>,
+) -> Result<Markup, Failed> {
+    let (left, right) = (side(&app, &left).await?, side(&app, &right).await?);
+    Ok(compare_page::page(&left, &right, Utc::now()))
+}
+
+async fn side(app: &App, id: &str) -> Result<compare_page::Side, Problem> {
+    let id: RunId = id.parse().map_err(|_| Problem::not_found("the run"))?;
+    let run = runs::get(app.db(), id).await?;
+    let diff = Diff::parse(&String::from_utf8_lossy(&diff_of(app, &run).await?));
+    Ok(compare_page::Side { steps: steps::of_run(app.db(), id).await?, diff, run })
 }
 
 /// Whether a browser asks for a page.

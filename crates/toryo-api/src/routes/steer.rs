@@ -2,13 +2,14 @@
 
 use crate::app::App;
 use crate::extract::{Body, Id, IdempotencyKey, OptionalBody};
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Kind, Problem, ProblemBody};
 use crate::wire::actions::{ActionResult, OPERATOR, optional_text};
 use crate::wire::lists::List;
 use crate::wire::runs::RunView;
 use crate::wire::steer::{self, Forked, NewFork, Pause};
 use crate::wire::tasks::LimitsRequest;
 use axum::Json;
+use axum::body::Body as Stream;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -73,6 +74,28 @@ pub async fn fork(
     let forked = Forked::of(run, from);
     let location = [(header::LOCATION, forked.links.run.run.clone())];
     Ok((StatusCode::ACCEPTED, location, Json(forked)))
+}
+
+/// Executes a finished run again and compares: no model is asked, nothing is published, nothing is written.
+///
+/// The reply is a stream of JSON objects, a line each: `{"type":"step",…}` for every step as it ends, with where it
+/// differs, and `{"type":"end","same":…}` at last. Tests run again in the sandbox.
+#[utoipa::path(post, path = "/runs/{id}/replay", tag = "control",
+    params(("id" = String, Path, description = "The run.", format = Uuid)),
+    responses((status = 200, description = "What is the same and what differs.", body = String, content_type = "application/x-ndjson"),
+              (status = 404, description = "There is no such run.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "The run has not ended, or another replay is under way.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn replay(State(app): State<App>, Id(run_id): Id<RunId>) -> Result<impl IntoResponse, Problem> {
+    let Some(replayer) = &app.ports.replayer else {
+        return Err(Problem::new(Kind::Conflict, "this server executes no steps; ask one that does"));
+    };
+    let lines = replayer.start(run_id).await?;
+    let lines = futures::stream::unfold(lines, async |mut lines| {
+        let line = lines.recv().await?;
+        let text = serde_json::to_string(&line).map(|text| format!("{text}\n"));
+        Some((text, lines))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Stream::from_stream(lines)))
 }
 
 /// The forks of a run, oldest first.
