@@ -19,6 +19,9 @@ const SILENCE: Duration = Duration::from_secs(50);
 /// How often a lost stream is taken up again before giving up.
 const RECONNECTS: u32 = 60;
 
+/// How often a request that makes something is sent at most, where its connection is lost.
+const TRIES: u32 = 3;
+
 /// A server.
 pub struct Client {
     http: reqwest::Client,
@@ -96,6 +99,23 @@ impl Client {
                 .and_then(|line| serde_json::from_str(&line).context("the server's answer cannot be read"));
             Some((value, lines))
         }))
+    }
+
+    /// Sends a body that makes something. A lost connection is tried again; the key makes that harmless.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn post_once<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let key = uuid::Uuid::now_v7().to_string();
+        let mut tries = 1;
+        loop {
+            let request = self.http.post(self.url(path)).json(body).header("idempotency-key", &key);
+            match self.answer(request.timeout(REQUEST_TIMEOUT)).await {
+                Err(error) if tries < TRIES && was_lost(&error) => tries += 1,
+                outcome => return outcome,
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Removes a resource.
@@ -233,6 +253,11 @@ fn problem(status: reqwest::StatusCode, body: &[u8]) -> String {
         text.push_str(&format!("\n  {pointer}: {detail}"));
     }
     text.lines().map(crate::output::plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a request may have arrived although nobody answered it.
+fn was_lost(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<reqwest::Error>().is_some_and(|it| !it.is_connect()))
 }
 
 #[cfg(test)]

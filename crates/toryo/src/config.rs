@@ -36,6 +36,8 @@ pub struct Config {
     pub api: toryo_api::Config,
     /// How steps are executed.
     pub engine: toryo_engine::Config,
+    /// What becomes of old runs.
+    pub retention: toryo_engine::retention::Config,
     /// How agents work.
     pub agents: toryo_agents::Config,
     /// Models and keys.
@@ -59,6 +61,7 @@ impl Default for Config {
             log: Log::default(),
             api: toryo_api::Config::default(),
             engine: toryo_engine::Config::default(),
+            retention: toryo_engine::retention::Config::default(),
             agents: toryo_agents::Config::default(),
             models: toryo_models::Config::default(),
             sandbox: toryo_sandbox::Config::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toryo_engine::{Worker, relay, sweep};
+use toryo_engine::{Worker, relay, retention, sweep};
 use toryo_sandbox::DockerSandbox;
 
 /// What a process does.
@@ -53,6 +53,8 @@ pub async fn run(
 
     if duty != Duty::Serve {
         tasks.spawn(clear_sandboxes(parts.sandbox.clone(), servants.clone()));
+        let (engine, blobs) = (parts.engine.clone(), parts.blobs.clone());
+        tasks.spawn(retention::run(engine, blobs, config.retention, servants.clone()));
     }
 
     let work = async {

@@ -25,7 +25,7 @@ struct Links {
 /// Submits, and follows where asked to.
 pub async fn run(arguments: &Run) -> Result<ExitCode> {
     let client = Client::new(&arguments.server.server)?;
-    let accepted: Accepted = client.post("/tasks", &body(arguments)?).await?;
+    let accepted: Accepted = client.post_once("/tasks", &body(arguments)?).await?;
     let page = if accepted.links.page.starts_with('/') {
         client.url(&accepted.links.page)
     } else {
