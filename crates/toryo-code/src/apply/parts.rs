@@ -27,13 +27,18 @@ pub(super) fn parts(symbol: &Symbol, source: &Source) -> Parts {
         if node.start_byte() >= to {
             return Walk::Stop;
         }
-        let text = source.text[node.byte_range()].trim_end();
+        // Some grammars count a comment behind a decorator as a part of it.
+        let mut cursor = node.walk();
+        let comment = node.children(&mut cursor).find(|child| language.comments.contains(&child.kind()));
+        let is_decorator = language.decorators.contains(&node.kind());
+        let end = comment.filter(|_| is_decorator).map_or(node.end_byte(), |comment| comment.start_byte());
+        let text = source.text[node.start_byte()..end].trim_end();
         let span = Span::new(node.start_byte(), node.start_byte() + text.len());
         if span.start >= from && language.comments.contains(&node.kind()) {
             parts.comments.push(span);
             return Walk::Skip;
         }
-        if span.start >= from && language.decorators.contains(&node.kind()) {
+        if span.start >= from && is_decorator {
             parts.decorators.push(span);
             return Walk::Skip;
         }

@@ -11,6 +11,7 @@ use crate::language::Layout;
 use crate::outline::{Symbol, SymbolKind, column};
 use crate::refusal::Refusal;
 use crate::text::Span;
+use tree_sitter::Node;
 
 /// Several ways to do the same, the likeliest first.
 type Plans = Vec<Vec<Splice>>;
@@ -371,7 +372,7 @@ fn is_alone(span: Span, source: &Source) -> bool {
         let Some(parent) = inner.parent() else { return false };
         if parent.start_byte() < span.start || language.blocks.contains(&parent.kind()) {
             let mut cursor = parent.walk();
-            let is_code = |child: &tree_sitter::Node<'_>| !language.comments.contains(&child.kind());
+            let is_code = |child: &Node<'_>| !language.comments.contains(&child.kind());
             let statements = parent.named_children(&mut cursor).filter(is_code).count();
             return language.blocks.contains(&parent.kind())
                 && statements == 1
@@ -443,15 +444,42 @@ fn line_indentation(text: &str) -> String {
     line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned()
 }
 
-/// The indentation of what would follow these lines: one level deeper below what opens a body.
+/// The indentation of what would follow these lines: that of the statement which ends there, or one level deeper
+/// below what opens a body.
 fn indentation_below(span: Span, source: &Source) -> String {
     let text = &source.text[..span.end];
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    let own = line_indentation(last);
-    if opens(last.trim_end(), source) {
+    let opens = opens(last.trim_end(), source);
+    let start = statement_at_end(span.end, opens, source);
+    let own = start.map_or_else(|| line_indentation(last), |start| source.indentation_at(start).to_owned());
+    if opens {
         let below = line_indentation(&source.text[span.end..]);
         let unit = Style::of_file(source).beside(&own).unit();
         return if column(&below) > column(&own) { below } else { own + &unit };
     }
     own
+}
+
+/// The start of the statement whose last line ends here; with `opens`, of the one whose header does.
+fn statement_at_end(end: usize, opens: bool, source: &Source) -> Option<usize> {
+    let (language, analysis) = (source.language?, source.analysis()?);
+    let root = analysis.tree.root_node();
+    let code = source.text[..end].trim_end();
+    let mut at = code.len().checked_sub(1)?;
+    let is_comment = |node: &Node<'_>| language.comments.contains(&node.kind());
+    let mut leaf = root.descendant_for_byte_range(at, at)?;
+    if is_comment(&leaf) {
+        // A comment behind code is no statement of its own.
+        at = source.text[..leaf.start_byte()].trim_end_matches([' ', '\t']).len().checked_sub(1)?;
+        leaf = root.descendant_for_byte_range(at, at).filter(|_| source.text.as_bytes()[at] != b'\n')?;
+    }
+    let mut node = leaf;
+    loop {
+        let parent = node.parent()?;
+        if parent.id() == root.id() || language.blocks.contains(&parent.kind()) {
+            break;
+        }
+        node = parent;
+    }
+    (opens || node.end_byte() <= end).then_some(node.start_byte())
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panic")]
 
+mod awkward;
 mod bytes;
 mod diffs;
 mod hostile;

@@ -40,8 +40,56 @@ pub(super) fn places(symbol: &Symbol, source: &Source) -> Result<Vec<Span>, Miss
 /// A function, lambda, comprehension or class, and whether it binds the name for itself.
 struct Scope {
     span: Span,
+    /// Parts of it that are evaluated around it: defaults, annotations, bases, the first iterable.
+    outside: Vec<Span>,
     binds: bool,
     is_class: bool,
+    is_comprehension: bool,
+}
+
+impl Scope {
+    fn of(node: Node<'_>) -> Self {
+        Self {
+            span: span_of(node),
+            outside: outside(node).into_iter().map(span_of).collect(),
+            binds: false,
+            is_class: node.kind() == "class_definition",
+            is_comprehension: is_comprehension(node),
+        }
+    }
+
+    /// Whether a name at a place is looked up in this scope first.
+    fn holds(&self, at: usize) -> bool {
+        let inside = self.span.start < at && at < self.span.end;
+        inside && !self.outside.iter().any(|span| span.start <= at && at < span.end)
+    }
+}
+
+fn is_comprehension(node: Node<'_>) -> bool {
+    node.kind().ends_with("_comprehension") || node.kind() == "generator_expression"
+}
+
+/// The parts of a scope that are evaluated around it.
+fn outside(scope: Node<'_>) -> Vec<Node<'_>> {
+    if is_comprehension(scope) {
+        let mut cursor = scope.walk();
+        let first = scope.named_children(&mut cursor).find(|child| child.kind() == "for_in_clause");
+        return first.and_then(|clause| clause.child_by_field_name("right")).into_iter().collect();
+    }
+    // Type parameters are a scope of their own, around annotations and bases.
+    if scope.child_by_field_name("type_parameters").is_some() {
+        return Vec::new();
+    }
+    let fields = ["superclasses", "return_type"];
+    let mut found: Vec<Node<'_>> =
+        fields.iter().filter_map(|field| scope.child_by_field_name(field)).collect();
+    if let Some(parameters) = scope.child_by_field_name("parameters") {
+        let mut cursor = parameters.walk();
+        for parameter in parameters.named_children(&mut cursor) {
+            found.extend(["value", "type"].iter().filter_map(|field| parameter.child_by_field_name(field)));
+        }
+    }
+    found
 }
 
 /// The inner scopes of a file with regard to one name.
@@ -64,24 +112,22 @@ impl Scopes {
                 } else if binds(node) {
                     // A definition's own name is bound around it, not in it.
                     let own = inner.filter(|scope| is_own_name(node, scopes[*scope].span));
-                    let around = if own.is_some() { open.iter().rev().nth(1).copied() } else { inner };
+                    let walrus = node.parent().is_some_and(|parent| parent.kind() == "named_expression");
+                    let around = match own {
+                        Some(_) => open.iter().rev().nth(1).copied(),
+                        None if walrus => {
+                            open.iter().rev().find(|scope| !scopes[**scope].is_comprehension).copied()
+                        }
+                        None => inner,
+                    };
                     bind_outside.extend(around);
                 }
             }
-            let is_scope = matches!(
-                node.kind(),
-                "function_definition"
-                    | "class_definition"
-                    | "lambda"
-                    | "list_comprehension"
-                    | "set_comprehension"
-                    | "dictionary_comprehension"
-                    | "generator_expression"
-            );
-            if is_scope {
+            let kind = node.kind();
+            if is_comprehension(node) || matches!(kind, "function_definition" | "class_definition" | "lambda")
+            {
                 open.push(scopes.len());
-                let span = Span::new(node.start_byte(), node.end_byte());
-                scopes.push(Scope { span, binds: false, is_class: node.kind() == "class_definition" });
+                scopes.push(Scope::of(node));
             }
             Walk::On
         });
@@ -94,11 +140,10 @@ impl Scopes {
 
     /// Whether a name at a place means what `owner` (a function, or the module) binds.
     fn reaches(&self, at: usize, owner: Option<Span>) -> bool {
-        let holds = |scope: &&Scope| scope.span.start < at && at < scope.span.end;
         let inner: Vec<&Scope> = self
             .0
             .iter()
-            .filter(holds)
+            .filter(|scope| scope.holds(at))
             .filter(|scope| owner.is_none_or(|owner| owner.start < scope.span.start))
             .collect();
         let innermost = inner.len().checked_sub(1);
@@ -257,8 +302,7 @@ fn in_class(class: &Symbol, symbol: &Symbol, root: Node<'_>, scopes: &Scopes, so
         None => {
             let body = class.body.is_some_and(|body| body.holds(span_of(*node)));
             let at = node.start_byte();
-            let holds = |scope: &&Scope| scope.span.start < at && at < scope.span.end;
-            let innermost = scopes.0.iter().rfind(holds);
+            let innermost = scopes.0.iter().rfind(|scope| scope.holds(at));
             let in_body =
                 innermost.is_some_and(|scope| scope.is_class && scope.span.start == class.definition.start);
             // Decorators stand in the class's body, before the function that they decorate.
