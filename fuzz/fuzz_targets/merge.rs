@@ -1,0 +1,4 @@
+//! Any three versions of a file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| toryo_fuzz::checks::merge(data));
