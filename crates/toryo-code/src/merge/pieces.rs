@@ -100,14 +100,27 @@ impl<'t> Version<'t> {
             node = node.parent().filter(|parent| parent.start_byte() == bytes.start)?;
         }
         loop {
-            let pieces = self.stretches(node, container);
+            let mut pieces = self.stretches(node, container);
+            // The only declaration of a group counts as all of it elsewhere; here it is its own lines.
+            for one in pieces.iter_mut().filter(|one| one.rows == piece.rows) {
+                if let Some(bytes) = &one.node {
+                    one.rows = self.row_at(bytes.start)..self.row_at(bytes.end.max(1) - 1) + 1;
+                }
+            }
             match pieces.as_slice() {
                 [] => return None,
                 [one] if !matches!(one.kind, Kind::Symbol(_)) && one.rows.len() > 1 => {
-                    let bytes = one.node.clone()?;
+                    // Where braces share the header's line the one block among the children is what holds more.
                     let mut cursor = node.walk();
-                    let inner = node.named_children(&mut cursor).find(|child| child.byte_range() == bytes);
-                    node = inner?;
+                    let is_next = |child: &Node<'_>| match &one.node {
+                        Some(bytes) => child.byte_range() == *bytes,
+                        None => {
+                            self.language.blocks.contains(&child.kind()) && rows_of_node(*child).len() > 1
+                        }
+                    };
+                    let inner: Vec<Node<'_>> = node.named_children(&mut cursor).filter(is_next).collect();
+                    let [next] = inner.as_slice() else { return None };
+                    node = *next;
                 }
                 _ => {
                     let inside = pieces
