@@ -2,7 +2,8 @@
 
 use crate::language::{self, Language};
 use crate::text::Lines;
-use std::ops::ControlFlow;
+use std::cell::RefCell;
+use std::ops::{ControlFlow, Range};
 use toryo_domain::RepoPath;
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
@@ -49,21 +50,43 @@ pub enum Unparsed {
 
 /// Parses a text. The bound on work counts the parser's own steps, so equal texts have equal results.
 pub(crate) fn parse(language: &Language, text: &str) -> Result<Tree, Unparsed> {
-    if text.len() > LARGEST_FILE {
-        return Err(Unparsed::TooLarge);
-    }
-    if is_staircase(text) {
-        return Err(Unparsed::TooDeep);
-    }
-    if comment_work(text) > MOST_COMMENT_WORK {
-        return Err(Unparsed::TooSlow);
-    }
+    check_size(text)?;
     let prepared = (language.prepare)(text);
-    let source = prepared.as_deref().unwrap_or(text).as_bytes();
-    let mut parser = Parser::new();
-    if parser.set_language(&language.grammar()).is_err() {
-        return Err(Unparsed::TooSlow);
+    parse_with(language, prepared.as_deref().unwrap_or(text), None)
+}
+
+/// Parses a text of which most was parsed before; `before` was told of the edits. The result is that of [`parse`]:
+/// how a parser recovers from errors depends on what it reads again, so a faulty text is read anew.
+pub(crate) fn parse_again(language: &Language, text: &str, before: &Tree) -> Result<Tree, Unparsed> {
+    check_size(text)?;
+    if (language.prepare)(text).is_some() {
+        return parse(language, text);
     }
+    match parse_with(language, text, Some(before)) {
+        Ok(tree) if !tree.root_node().has_error() => Ok(tree),
+        Ok(_) | Err(_) => parse_with(language, text, None),
+    }
+}
+
+thread_local! {
+    /// Parsers that are not at work, by language: a parser keeps memory that the next parse uses again.
+    static IDLE: RefCell<Vec<(&'static str, Parser)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn parse_with(language: &Language, source: &str, before: Option<&Tree>) -> Result<Tree, Unparsed> {
+    let source = source.as_bytes();
+    let idle = IDLE.with_borrow_mut(|idle| {
+        let at = idle.iter().position(|(name, _)| *name == language.name)?;
+        Some(idle.swap_remove(at).1)
+    });
+    let mut parser = match idle {
+        Some(parser) => parser,
+        None => {
+            let mut parser = Parser::new();
+            parser.set_language(&language.grammar()).map_err(|_| Unparsed::TooSlow)?;
+            parser
+        }
+    };
     // The callback comes every hundred steps; ordinary code takes about one step a byte.
     let mut calls_left = 100_000 + source.len();
     let mut count_down = |_: &tree_sitter::ParseState| {
@@ -72,37 +95,66 @@ pub(crate) fn parse(language: &Language, text: &str) -> Result<Tree, Unparsed> {
     };
     let options = ParseOptions::new().progress_callback(&mut count_down);
     let mut read = |byte: usize, _| source.get(byte..).unwrap_or_default();
-    parser.parse_with_options(&mut read, None, Some(options)).ok_or(Unparsed::TooSlow)
+    // A parser that was stopped would go on where it was: it is dropped.
+    let tree = parser.parse_with_options(&mut read, before, Some(options)).ok_or(Unparsed::TooSlow)?;
+    IDLE.with_borrow_mut(|idle| idle.push((language.name, parser)));
+    Ok(tree)
 }
 
-/// Whether lines are indented into each other deeper than scanners of indentation keep in their fixed memory.
-fn is_staircase(text: &str) -> bool {
-    let mut open: Vec<usize> = Vec::new();
-    text.lines().filter(|line| line.starts_with([' ', '\t', '\x0c'])).any(|line| {
-        let depth = line.len() - line.trim_start_matches([' ', '\t', '\x0c']).len();
-        while open.last().is_some_and(|last| *last >= depth) {
-            open.pop();
-        }
-        open.push(depth);
-        open.len() > MOST_INDENTS
-    })
-}
-
-/// What reading runs of comments and empty continuations costs a scanner of indentation, which at each comment looks ahead to the next
-/// code: in each run, the lines times the bytes.
-fn comment_work(text: &str) -> usize {
-    let (mut work, mut lines, mut bytes) = (0, 0_usize, 0_usize);
-    for line in text.lines() {
-        let content = line.trim();
-        if content.is_empty() || content == "\\" || content.starts_with('#') {
-            lines += usize::from(!content.is_empty());
-            bytes += line.len() + 1;
-        } else {
-            work += lines * bytes;
-            (lines, bytes) = (0, 0);
-        }
+/// Refuses what would cost a parser more time or memory than a source text may.
+fn check_size(text: &str) -> Result<(), Unparsed> {
+    if text.len() > LARGEST_FILE {
+        return Err(Unparsed::TooLarge);
     }
-    work + lines * bytes
+    let shape = Shape::of(text);
+    if shape.indents > MOST_INDENTS {
+        return Err(Unparsed::TooDeep);
+    }
+    if shape.comment_work > MOST_COMMENT_WORK {
+        return Err(Unparsed::TooSlow);
+    }
+    Ok(())
+}
+
+/// What the lines of a text ask of a scanner of indentation.
+struct Shape {
+    /// How deep lines are indented into each other; such scanners keep that in fixed memory.
+    indents: usize,
+    /// What reading runs of comments and empty continuations costs, where at each comment the scanner looks ahead to
+    /// the next code: in each run, the lines times the bytes.
+    comment_work: usize,
+}
+
+impl Shape {
+    fn of(text: &str) -> Self {
+        let mut open: Vec<usize> = Vec::new();
+        let (mut indents, mut work, mut comments, mut bytes) = (0, 0, 0_usize, 0_usize);
+        for line in text.split('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let content = line.trim_start_matches([' ', '\t', '\x0c']);
+            let depth = line.len() - content.len();
+            let is_run = match content.as_bytes() {
+                [] | [b'#', ..] => true,
+                [b'\\', rest @ ..] => rest.trim_ascii_end().is_empty(),
+                _ => false,
+            };
+            if depth > 0 {
+                while open.last().is_some_and(|last| *last >= depth) {
+                    open.pop();
+                }
+                open.push(depth);
+                indents = indents.max(open.len());
+            }
+            if is_run {
+                comments += usize::from(!content.is_empty());
+                bytes += line.len() + 1;
+            } else if bytes > 0 {
+                work += comments * bytes;
+                (comments, bytes) = (0, 0);
+            }
+        }
+        Self { indents, comment_work: work + comments * bytes }
+    }
 }
 
 /// The faults of a file, in order. Empty for languages without a definition; a text that cannot be parsed
@@ -128,24 +180,42 @@ pub(crate) type Fault = (usize, String);
 
 /// The faults of a parsed text, in order.
 pub(crate) fn faults(language: &Language, text: &str, tree: &Tree) -> Result<Vec<Fault>, Unparsed> {
+    check_depth(tree, None)?;
+    Ok(faults_within(language, text, tree))
+}
+
+/// The faults of a text that is not nested too deep, in order.
+pub(crate) fn faults_within(language: &Language, text: &str, tree: &Tree) -> Vec<Fault> {
     let mut places = Vec::new();
-    let mut too_deep = false;
-    walk(tree.root_node(), |node, depth| {
+    walk(tree.root_node(), |node, _| {
         if node.is_error() {
             places.push((node.start_byte(), "unexpected text".to_owned()));
         } else if node.is_missing() {
             places.push((node.start_byte(), format!("`{}` is missing", node.kind())));
         }
-        too_deep |= depth > DEEPEST;
-        if too_deep { Walk::Stop } else { Walk::On }
+        if node.has_error() { Walk::On } else { Walk::Skip }
     });
-    if too_deep {
-        return Err(Unparsed::TooDeep);
-    }
     places.extend((language.faults)(tree.root_node(), text));
     places.sort_unstable();
     places.dedup();
-    Ok(places)
+    places
+}
+
+/// Refuses a tree that is deeper than [`DEEPEST`], if given in the ranges that an edit changed.
+pub(crate) fn check_depth(tree: &Tree, changed: Option<&[Range<usize>]>) -> Result<(), Unparsed> {
+    let mut too_deep = false;
+    walk(tree.root_node(), |node, depth| {
+        too_deep |= depth > DEEPEST;
+        let (start, end) = (node.start_byte(), node.end_byte());
+        let touched =
+            |changed: &[Range<usize>]| changed.iter().any(|part| part.start <= end && start <= part.end);
+        match changed.is_none_or(touched) {
+            _ if too_deep => Walk::Stop,
+            true => Walk::On,
+            false => Walk::Skip,
+        }
+    });
+    if too_deep { Err(Unparsed::TooDeep) } else { Ok(()) }
 }
 
 /// Faults with lines and columns.

@@ -2,12 +2,15 @@
 
 use super::encoding::Encoding;
 use crate::language::Language;
-use crate::outline::{Outline, Symbol, outline_of};
+use crate::outline::{Symbol, symbols_of};
 use crate::refusal::Refusal;
-use crate::syntax::{self, Fault, LARGEST_FILE};
+use crate::syntax::{self, Fault, LARGEST_FILE, Unparsed};
 use crate::text::{Lines, Span};
+use std::cell::OnceCell;
+use std::ops::Range;
+use std::rc::Rc;
 use toryo_domain::RepoPath;
-use tree_sitter::Tree;
+use tree_sitter::{InputEdit, Point, Tree};
 
 /// A replacement of some bytes of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Splice {
     }
 }
 
-/// A text with what the parser says of it, while edits change it.
+/// A text with what the parser says of it, while edits change it. What edits do not change is shared by clones.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) path: RepoPath,
@@ -35,17 +38,25 @@ pub(crate) struct Source {
     pub(crate) language: Option<&'static Language>,
     encoding: Encoding,
     /// The lines of the text as it was first read.
-    original: Lines,
-    history: Vec<Splice>,
-    analysis: Option<Analysis>,
+    original: Rc<Lines>,
+    history: Vec<Change>,
+    lines: OnceCell<Lines>,
+    analysis: Option<Rc<Analysis>>,
 }
 
-/// What the parser says of a text.
-#[derive(Debug, Clone)]
+/// That some bytes were replaced by this many others.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    span: Span,
+    length: usize,
+}
+
+/// What the parser says of a text; all but the tree at first use.
+#[derive(Debug)]
 pub(crate) struct Analysis {
     pub(crate) tree: Tree,
-    pub(crate) outline: Outline,
-    pub(crate) faults: Vec<Fault>,
+    symbols: OnceCell<Vec<Symbol>>,
+    faults: OnceCell<Vec<Fault>>,
 }
 
 impl Source {
@@ -56,11 +67,17 @@ impl Source {
         }
         let language = crate::language::of(path);
         let (encoding, text) = Encoding::decode(language, bytes)?;
-        let original = Lines::of(text.as_bytes());
-        let mut source =
-            Self { path: path.clone(), text, language, encoding, original, history: vec![], analysis: None };
-        source.analyse()?;
-        Ok(source)
+        let original = Rc::new(Lines::of(text.as_bytes()));
+        let analysis = match language {
+            Some(language) => {
+                let tree = syntax::parse(language, &text).map_err(Refusal::Unparsed)?;
+                syntax::check_depth(&tree, None).map_err(Refusal::Unparsed)?;
+                Some(Rc::new(Analysis::of(tree)))
+            }
+            None => None,
+        };
+        let (path, history, lines) = (path.clone(), Vec::new(), OnceCell::new());
+        Ok(Self { path, text, language, encoding, original, history, lines, analysis })
     }
 
     /// The bytes of the file.
@@ -70,17 +87,24 @@ impl Source {
 
     /// What the parser says, for languages with a definition.
     pub(crate) fn analysis(&self) -> Option<&Analysis> {
-        self.analysis.as_ref()
+        self.analysis.as_deref()
     }
 
     /// The symbols of the present text.
     pub(crate) fn symbols(&self) -> &[Symbol] {
-        self.analysis.as_ref().map_or(&[], |analysis| &analysis.outline.symbols)
+        let (Some(language), Some(analysis)) = (self.language, self.analysis()) else { return &[] };
+        analysis.symbols.get_or_init(|| symbols_of(language, &self.text, &analysis.tree))
+    }
+
+    /// The faults of the present text, in order.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        let (Some(language), Some(analysis)) = (self.language, self.analysis()) else { return &[] };
+        analysis.faults.get_or_init(|| syntax::faults_within(language, &self.text, &analysis.tree))
     }
 
     /// The lines of the present text.
-    pub(crate) fn lines(&self) -> Lines {
-        Lines::of(self.text.as_bytes())
+    pub(crate) fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::of(self.text.as_bytes()))
     }
 
     /// How many lines the text had when it was read.
@@ -101,7 +125,7 @@ impl Source {
             if done.span.end > point {
                 continue;
             }
-            point = point - (done.span.end - done.span.start) + done.text.len();
+            point = point - (done.span.end - done.span.start) + done.length;
         }
         Some(point)
     }
@@ -110,40 +134,84 @@ impl Source {
     ///
     /// Refuses characters that the encoding cannot write, and texts that cannot be parsed within bounds.
     pub(crate) fn spliced(&self, splices: &[Splice]) -> Result<Self, Refusal> {
-        let mut next = self.clone();
         for splice in splices {
             self.encoding.check(&splice.text, &self.text[splice.span.range()])?;
         }
-        // From the end, so that places before stay where they are.
-        for splice in splices.iter().rev() {
-            next.text.replace_range(splice.span.range(), &splice.text);
-            next.history.push(splice.clone());
+        let added: usize = splices.iter().map(|splice| splice.text.len()).sum();
+        let mut text = String::with_capacity(self.text.len() + added);
+        let mut kept = 0;
+        for splice in splices {
+            text.push_str(&self.text[kept..splice.span.start]);
+            text.push_str(&splice.text);
+            kept = splice.span.end;
         }
-        if next.text.len() > LARGEST_FILE {
+        text.push_str(&self.text[kept..]);
+        if text.len() > LARGEST_FILE {
             return Err(Refusal::TooLarge {
                 what: "the changed file",
-                size: next.text.len(),
+                size: text.len(),
                 limit: LARGEST_FILE,
             });
         }
-        next.analyse()?;
-        Ok(next)
+        let analysis = self.analysis_of(&text, splices).map_err(Refusal::Unparsed)?;
+        let mut history = self.history.clone();
+        // From the end, so that places before stay where they are.
+        let changes =
+            splices.iter().rev().map(|splice| Change { span: splice.span, length: splice.text.len() });
+        history.extend(changes);
+        let (path, encoding, original) =
+            (self.path.clone(), self.encoding.clone(), Rc::clone(&self.original));
+        let (language, lines) = (self.language, OnceCell::new());
+        Ok(Self { path, text, language, encoding, original, history, lines, analysis })
+    }
+
+    /// What the parser says of the text with these replacements; what they leave alone is not read again.
+    fn analysis_of(&self, text: &str, splices: &[Splice]) -> Result<Option<Rc<Analysis>>, Unparsed> {
+        let (Some(language), Some(analysis)) = (self.language, self.analysis()) else { return Ok(None) };
+        // Where the parser read something else than the text, edits of the text say nothing about its tree.
+        if (language.prepare)(&self.text).is_some() {
+            let tree = syntax::parse(language, text)?;
+            syntax::check_depth(&tree, None)?;
+            return Ok(Some(Rc::new(Analysis::of(tree))));
+        }
+        let mut before = analysis.tree.clone();
+        for splice in splices.iter().rev() {
+            let start_position = self.point(splice.span.start);
+            before.edit(&InputEdit {
+                start_byte: splice.span.start,
+                old_end_byte: splice.span.end,
+                new_end_byte: splice.span.start + splice.text.len(),
+                start_position,
+                old_end_position: self.point(splice.span.end),
+                new_end_position: after(start_position, &splice.text),
+            });
+        }
+        let tree = syntax::parse_again(language, text, &before)?;
+        let mut changed: Vec<Range<usize>> =
+            before.changed_ranges(&tree).map(|range| range.start_byte..range.end_byte).collect();
+        let mut grown = 0_isize;
+        for splice in splices {
+            let start = splice.span.start.saturating_add_signed(grown);
+            changed.push(start..start + splice.text.len());
+            grown += splice.text.len() as isize - (splice.span.end - splice.span.start) as isize;
+        }
+        syntax::check_depth(&tree, Some(&changed))?;
+        Ok(Some(Rc::new(Analysis::of(tree))))
+    }
+
+    /// A byte of the present text as row and column, from 0.
+    fn point(&self, byte: usize) -> Point {
+        let lines = self.lines();
+        if byte == self.text.len() && self.text.ends_with('\n') {
+            return Point::new(lines.count(), 0);
+        }
+        let row = lines.number_at(byte) as usize - 1;
+        Point::new(row, byte - lines.start_of_line_at(byte))
     }
 
     /// Refuses a text whose own declaration says that its bytes mean something else than what is written.
     pub(crate) fn check_declaration(&self) -> Result<(), Refusal> {
         self.encoding.check_declaration(self.language, &self.bytes()?, &self.text)
-    }
-
-    fn analyse(&mut self) -> Result<(), Refusal> {
-        self.analysis = None;
-        if let Some(language) = self.language {
-            let tree = syntax::parse(language, &self.text).map_err(Refusal::Unparsed)?;
-            let faults = syntax::faults(language, &self.text, &tree).map_err(Refusal::Unparsed)?;
-            let outline = outline_of(language, &self.text, &tree);
-            self.analysis = Some(Analysis { tree, outline, faults });
-        }
-        Ok(())
     }
 
     /// The line break to use at a place: that of the line there or before, or else the file's first.
@@ -168,15 +236,29 @@ impl Source {
     }
 }
 
+impl Analysis {
+    fn of(tree: Tree) -> Self {
+        Self { tree, symbols: OnceCell::new(), faults: OnceCell::new() }
+    }
+}
+
+/// The point behind a text that starts at this one.
+fn after(start: Point, text: &str) -> Point {
+    match text.rfind('\n') {
+        None => Point::new(start.row, start.column + text.len()),
+        Some(last) => Point::new(start.row + text.matches('\n').count(), text.len() - last - 1),
+    }
+}
+
 /// Where a span is after a splice; `None` if the splice changed bytes in it. An insertion at the start moves
 /// it, so that what is inserted twice at one place stands in the order of the edits.
-fn moved(span: Span, done: &Splice) -> Option<Span> {
+fn moved(span: Span, done: &Change) -> Option<Span> {
     if done.span.start >= span.end && span.start < span.end {
         return Some(span);
     }
     if done.span.end > span.start {
         return None;
     }
-    let by = |at: usize| at - (done.span.end - done.span.start) + done.text.len();
+    let by = |at: usize| at - (done.span.end - done.span.start) + done.length;
     Some(Span::new(by(span.start), by(span.end)))
 }

@@ -1,0 +1,274 @@
+//! From what queries found to symbols with paths, spans and documentation.
+
+use super::find::{Attached, Found};
+use super::{Symbol, SymbolKind, column};
+use crate::language::{Doc, Language, Layout};
+use crate::text::{Lines, Span};
+use std::collections::HashMap;
+use tree_sitter::Node;
+
+/// A definition whose end is not reached yet.
+struct Open {
+    symbol: usize,
+    end: usize,
+    /// What the paths of its members start with.
+    path: String,
+}
+
+/// Turns what queries found into symbols with paths and spans.
+pub(super) struct Placing<'a> {
+    pub(super) language: &'a Language,
+    pub(super) text: &'a str,
+    pub(super) lines: &'a Lines,
+    pub(super) outer_starts: &'a HashMap<usize, usize>,
+    pub(super) attached: &'a [Attached],
+}
+
+impl Placing<'_> {
+    /// The symbols of definitions, which are in the order of the text.
+    pub(super) fn symbols(&self, found: &[Found<'_>]) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
+        let mut seen: HashMap<(String, String), u32> = HashMap::new();
+        for one in found {
+            while open.last().is_some_and(|open| open.end <= one.node.start_byte()) {
+                open.pop();
+            }
+            let parent = open.last().map(|open| open.symbol);
+            let parent_kind = parent.map(|index| symbols[index].kind);
+            let in_function = matches!(parent_kind, Some(SymbolKind::Function | SymbolKind::Method));
+            if one.kind == SymbolKind::Variable && in_function {
+                continue;
+            }
+            let owner = one.owner.and_then(|owner| last_word(&self.text[owner.byte_range()]));
+            let of_a_type = parent_kind == Some(SymbolKind::Class) || owner.is_some();
+            let kind = match one.kind {
+                SymbolKind::Function if of_a_type => SymbolKind::Method,
+                kind => kind,
+            };
+            let around = open.last().map_or("", |open| open.path.as_str());
+            // A block of members is named by its header and its members after their type.
+            let is_block = owner.is_some() && kind == SymbolKind::Class;
+            let owned = owner.map(|owner| joined(around, owner));
+            let within = owned.as_deref().filter(|_| !is_block).unwrap_or(around);
+            let name = if is_block { self.block_name(one) } else { self.name(one).to_owned() };
+            let count = seen.entry((within.to_owned(), name.clone())).or_insert(0);
+            *count += 1;
+            let path = joined(within, &if *count == 1 { name.clone() } else { format!("{name}[{count}]") });
+            if kind != SymbolKind::Variable {
+                let path = owned.filter(|_| is_block).unwrap_or_else(|| path.clone());
+                open.push(Open { symbol: symbols.len(), end: one.node.end_byte(), path });
+            }
+            symbols.push(self.symbol(one, kind, name, path, parent));
+        }
+        symbols
+    }
+
+    /// A definition's name; a text in quotes without them.
+    fn name(&self, found: &Found<'_>) -> &str {
+        self.text[found.name.byte_range()].trim_matches(['"', '\''])
+    }
+
+    /// The header of a block of members, without parameters of its own and conditions.
+    fn block_name(&self, found: &Found<'_>) -> String {
+        let end = found.name.end_byte();
+        let mut cursor = found.node.walk();
+        let children = found.node.children(&mut cursor);
+        let words = children.take_while(|child| child.start_byte() < end);
+        let words = words.filter(|child| !child.kind().ends_with("_parameters"));
+        one_line(&words.map(|child| &self.text[child.byte_range()]).collect::<Vec<_>>().join(" "))
+    }
+
+    fn symbol(
+        &self,
+        found: &Found<'_>,
+        kind: SymbolKind,
+        name: String,
+        path: String,
+        parent: Option<usize>,
+    ) -> Symbol {
+        let node = found.node.start_byte();
+        let inner = bare_start(found.node, self.language.decorators, self.language.modifiers);
+        let (start, comments) = self.start(node);
+        let end = self.end(found, start);
+        let header = &self.text[inner..header_end(found, self.language.comments).unwrap_or(end)];
+        let doc = match self.language.doc {
+            Doc::Inside { node, first_line } => {
+                found.body.and_then(node).and_then(|doc| first_line(&self.text[doc.byte_range()]))
+            }
+            Doc::Above { .. } => comments.iter().find_map(|doc| comment_line(&self.text[doc.range()])),
+        };
+        Symbol {
+            path,
+            name,
+            kind,
+            signature: one_line(header.trim_end_matches([':', '{', ';', ','])),
+            doc,
+            span: Span::new(start, end),
+            definition: Span::new(inner, end),
+            name_span: Span::new(found.name.start_byte(), found.name.end_byte()),
+            body: found.body.map(|body| self.body(body, end)),
+            first_line: self.lines.number_at(start),
+            last_line: self.lines.number_at(end.saturating_sub(1).max(start)),
+            parent,
+        }
+    }
+
+    /// Where a definition starts with all that is attached to it, and its comments of documentation in order.
+    fn start(&self, node: usize) -> (usize, Vec<Span>) {
+        let mut start = node;
+        while let Some(outer) = self.outer_starts.get(&start).filter(|outer| **outer < start) {
+            start = *outer;
+        }
+        let mut comments = Vec::new();
+        let mut rest = self.attached.partition_point(|attached| attached.span.end <= start);
+        while let Some(last) = rest.checked_sub(1).and_then(|last| self.attached.get(last)) {
+            let gap = &self.text[last.span.end..start];
+            let apart = last.is_comment && gap.matches('\n').count() > 1;
+            if apart || !gap.trim().is_empty() {
+                break;
+            }
+            comments.extend(last.is_comment.then_some(last.span));
+            start = last.span.start;
+            rest -= 1;
+        }
+        comments.reverse();
+        (start, comments)
+    }
+
+    /// A body without the braces around it.
+    fn body(&self, body: Node<'_>, end: usize) -> Span {
+        let start = body.start_byte();
+        match (self.language.layout, braces(body)) {
+            (Layout::Indented { .. }, _) => Span::new(start, end.max(start)),
+            (Layout::Braces, None) => Span::new(start, body.end_byte()),
+            (Layout::Braces, Some(braces)) => {
+                let inside = &self.text[braces.start + 1..braces.end - 1];
+                let content = inside.trim_start();
+                let first = if content.is_empty() { 0 } else { inside.len() - content.len() };
+                let first = braces.start + 1 + first;
+                Span::new(first, first + content.trim_end().len())
+            }
+        }
+    }
+
+    /// Where a definition ends. A grammar may end it after a comment that belongs to what follows, or before
+    /// one that is indented as its own; so only code counts, then comments deeper than the definition.
+    fn end(&self, found: &Found<'_>, start: usize) -> usize {
+        let mut code = last_code(found.node, self.language.comments);
+        let after = self.text[code..].trim_start_matches([' ', '\t']);
+        if after.starts_with(self.language.terminators) && !self.text[..code].ends_with(';') {
+            code = self.text.len() - after.len() + 1;
+        }
+        if found.body.is_none() {
+            return code;
+        }
+        let comment = self.language.line_comment;
+        let mut end = code;
+        let rest = self.lines.end_of_line_at(code.saturating_sub(1));
+        let tail = self.text.get(code..rest).unwrap_or_default();
+        if tail.trim_start().starts_with(comment) {
+            end = code + tail.trim_end().len();
+        }
+        if self.language.layout == Layout::Braces {
+            return end;
+        }
+        let owner = column(&self.text[self.lines.start_of_line_at(start)..start]);
+        let mut at = rest;
+        while let Some(line) =
+            self.text.get(at..self.lines.end_of_line_at(at)).filter(|line| !line.is_empty())
+        {
+            let content = line.trim_start();
+            if content.starts_with(comment) && column(&line[..line.len() - content.len()]) > owner {
+                end = at + line.trim_end().len();
+            } else if !content.is_empty() {
+                break;
+            }
+            at += line.len();
+        }
+        end
+    }
+}
+
+/// The end of the last leaf that is no comment.
+fn last_code(node: Node<'_>, comments: &[&str]) -> usize {
+    let mut cursor = node.walk();
+    while cursor.goto_last_child() {
+        let is_code = |node: Node<'_>| !node.byte_range().is_empty() && !comments.contains(&node.kind());
+        while !is_code(cursor.node()) {
+            if !cursor.goto_previous_sibling() {
+                cursor.goto_parent();
+                return cursor.node().end_byte();
+            }
+        }
+    }
+    cursor.node().end_byte()
+}
+
+/// The braces of a body, which may have words before them. Faulty text may lack one that the tree has.
+fn braces(body: Node<'_>) -> Option<Span> {
+    let is = |node: &Node<'_>, brace: &str| node.kind() == brace && !node.is_missing();
+    let mut cursor = body.walk();
+    cursor.goto_last_child();
+    let last = Some(cursor.node()).filter(|last| is(last, "}"))?;
+    let first = body.children(&mut cursor).find(|child| is(child, "{"))?;
+    Some(Span::new(first.start_byte(), last.end_byte()))
+}
+
+/// Where a definition starts behind the decorators and annotations in it.
+fn bare_start(node: Node<'_>, decorators: &[&str], modifiers: &[&str]) -> usize {
+    let mut cursor = node.walk();
+    let mut inside = cursor.goto_first_child();
+    while inside {
+        let kind = cursor.node().kind();
+        if modifiers.contains(&kind) {
+            let bare = bare_start(cursor.node(), decorators, &[]);
+            if bare < cursor.node().end_byte() {
+                return bare;
+            }
+        } else if !decorators.contains(&kind) {
+            return cursor.node().start_byte();
+        }
+        inside = cursor.goto_next_sibling();
+    }
+    // A node of decorators only, or a leaf.
+    if node.child_count() == 0 { node.start_byte() } else { node.end_byte() }
+}
+
+/// The last word of a type's name, such as `Foo` of `&'a mut a::Foo<T>`.
+fn last_word(text: &str) -> Option<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let text = text.split('<').next()?.trim_end_matches(|c| !is_word(c));
+    let start =
+        text.rfind(|c| !is_word(c)).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
+    text.get(start..).filter(|word| !word.is_empty())
+}
+
+/// A dotted path of a path, which may be empty, and a name.
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The first line with text of a comment of documentation.
+fn comment_line(comment: &str) -> Option<String> {
+    let content = |line: &str| {
+        let line = line.trim().trim_start_matches(['/', '*', '!']).trim_end_matches("*/").trim();
+        Some(line.to_owned()).filter(|line| !line.is_empty())
+    };
+    comment.lines().find_map(content)
+}
+
+/// The end of the last token before the body, comments apart; `None` where there is no body.
+fn header_end(found: &Found<'_>, comments: &[&str]) -> Option<usize> {
+    let body = found.body?;
+    let body = braces(body).map_or(body.start_byte(), |braces| braces.start);
+    let mut cursor = found.node.walk();
+    let before = found.node.children(&mut cursor).take_while(|child| child.start_byte() < body);
+    let last = before.filter(|child| !comments.contains(&child.kind())).last();
+    // The body may stand deeper, as in `const f = () => { … }`.
+    last.map(|child| child.end_byte().min(body))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
