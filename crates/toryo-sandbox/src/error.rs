@@ -36,6 +36,13 @@ pub enum Error {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// The engine answers, but the container is no longer there, or was killed from outside. Only the command in flight is
+    /// lost: the files of a job are kept elsewhere.
+    #[error("the container {name} is gone: it was removed or killed from outside")]
+    Gone {
+        /// The container's name.
+        name: String,
+    },
     /// There is no such image.
     #[error("there is no image `{name}`; `toryo sandbox build` makes the base image")]
     ImageMissing {
@@ -93,6 +100,7 @@ impl Error {
             Self::EngineDown { .. }
             | Self::Engine { .. }
             | Self::EngineSlow { .. }
+            | Self::Gone { .. }
             | Self::ImageMissing { .. }
             | Self::CannotBuild { .. }
             | Self::BuildFailed { .. } => FailureClass::Sandbox,

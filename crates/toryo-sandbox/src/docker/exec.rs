@@ -203,15 +203,34 @@ async fn is_running(engine: &Engine, container: &Container) -> Result<bool, Erro
 
 async fn state(engine: &Engine, container: &Container) -> Result<ContainerState, Error> {
     let docker = engine.docker().await?;
-    let inspected =
-        engine.call("inspect a container", docker.inspect_container(&container.name, None)).await?;
-    Ok(inspected.state.unwrap_or_default())
+    let inspecting = docker.inspect_container(&container.name, None);
+    // An engine that does not answer is one thing, a container that it no longer knows another.
+    match engine.call("inspect a container", inspecting).await {
+        Ok(inspected) => Ok(inspected.state.unwrap_or_default()),
+        Err(Error::Engine { source, .. }) if source.downcast_ref().and_then(status) == Some(404) => {
+            Err(gone(container))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn gone(container: &Container) -> Error {
+    Error::Gone { name: container.name.clone() }
+}
+
+/// Whether somebody else killed the container: its first process can be ended by SIGKILL from outside only, or for want
+/// of memory.
+fn is_killed_from_outside(state: &ContainerState) -> bool {
+    state.running != Some(true) && state.oom_killed != Some(true) && state.exit_code == Some(KILLED)
 }
 
 /// Why a command was killed before its time. The engine's own flag is of little use: it is never set while the
 /// container lives on some engines, and stays set for later commands on others. The kernel's counter tells.
 async fn killed(engine: &Engine, container: &Container) -> Result<(Exit, bool), Error> {
     let state = state(engine, container).await?;
+    if is_killed_from_outside(&state) {
+        return Err(gone(container));
+    }
     let running = state.running == Some(true);
     let counted = if running { oom_kills(engine, container).await } else { None };
     let out_of_memory = match counted {
@@ -249,6 +268,9 @@ async fn not_started(
     let state = state(engine, container).await?;
     if !refused || state.running == Some(true) {
         return Err(error);
+    }
+    if is_killed_from_outside(&state) {
+        return Err(gone(container));
     }
     let exit = if state.oom_killed == Some(true) { Exit::OutOfMemory } else { Exit::Killed };
     Ok(Ended { exit, duration: started.elapsed(), container_lives: false })

@@ -1,0 +1,122 @@
+//! What is lost with a container, and whether a finished run can be executed again: real processes, real Docker.
+
+use crate::harness::{Toryo, git};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toryo_agents::sample;
+use toryo_domain::EventType;
+use toryo_testkit::openai::{Answer, Script};
+
+/// A repository with one test that takes a few seconds, so that there is time to kill its container.
+fn slow_repository(folder: &Path) -> PathBuf {
+    let repository = folder.join("slow");
+    std::fs::create_dir_all(repository.join("tests")).unwrap();
+    std::fs::write(repository.join("calc.py"), "def add(a, b):\n    return a - b\n").unwrap();
+    let test = "import time\n\n\ndef test_it():\n    time.sleep(4)\n";
+    std::fs::write(repository.join("tests/test_calc.py"), test).unwrap();
+    git(&repository, &["init", "--quiet", "--initial-branch=main"]);
+    git(&repository, &["add", "."]);
+    let who = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
+    git(&repository, &[&who[..], &["commit", "--quiet", "-m", "first"]].concat());
+    repository
+}
+
+fn reply(name: &str) -> Value {
+    let recording: Value = serde_json::from_str(sample::RECORDING).unwrap();
+    let replies = recording["replies"].as_array().unwrap();
+    replies.iter().find(|reply| reply["name"] == name).unwrap()["reply"].clone()
+}
+
+fn refactoring() -> Script {
+    let mut spec = reply("refined_spec");
+    spec["questions"] = json!([]);
+    let plan = json!({ "summary": "one change", "subtasks": [{
+        "id": "calc", "kind": "refactoring", "title": "Add", "description": "Return the sum.",
+        "target_files": ["calc.py"], "new_files": [], "target_symbols": ["add"],
+        "acceptance_criteria": ["it adds"], "depends_on": [],
+    }] });
+    let edits = json!({ "summary": "Return the sum.", "edits": [{
+        "file_path": "calc.py", "edit_type": "replace",
+        "locator": { "symbol": null, "line_range": [2, 2], "expect": "    return a - b", "ast_query": null,
+                     "whole_file": null, "position": null },
+        "patch": "    return a + b", "rationale_summary": "It subtracted.",
+    }] });
+    Script::new()
+        .on("spec", Answer::json(&spec))
+        .on("plan", Answer::json(&plan))
+        .on("retrieve:calc", Answer::json(&reply("retrieval_query")))
+        .on("code:calc", Answer::json(&edits))
+        .otherwise(|_, _| Some(Answer::refusal("no")))
+}
+
+fn containers_of(run: &str) -> Vec<String> {
+    let filter = format!("label=toryo.run={run}");
+    let output =
+        std::process::Command::new("docker").args(["ps", "-q", "--filter", &filter]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_container_that_is_killed_costs_the_command_in_flight_only() {
+    let toryo = Toryo::start(refactoring()).await;
+    let repository = slow_repository(toryo.folder());
+    let run = toryo.submit(&json!({ "repo_url": repository, "goal": "Make add return the sum" })).await;
+    let running = |event: &toryo_domain::Event| {
+        event.kind == EventType::StepProgress
+            && event.data["text"].as_str().is_some_and(|it| it.starts_with("running "))
+    };
+    toryo.until_event(&run, "the tests run", running).await;
+    let killed = containers_of(&run);
+    assert_eq!(killed.len(), 1, "one container runs the tests");
+    let done = std::process::Command::new("docker").args(["kill", &killed[0]]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    toryo.until(&run, "it goes on to the review", |view| view.status() == "needs_human").await;
+    let events = toryo.events(&run).await;
+    let retried: Vec<_> = events.iter().filter(|event| event.kind == EventType::StepRetrying).collect();
+    assert_eq!(retried.len(), 1, "{retried:?}");
+    assert_eq!(
+        (retried[0].step_key.as_ref().unwrap().to_string().as_str(), &retried[0].data["class"]),
+        ("test:calc", &json!("sandbox"))
+    );
+    assert!(retried[0].data["reason"].as_str().unwrap().contains("is gone"), "{}", retried[0].data);
+    let report = events.iter().find(|event| event.kind == EventType::TestReport).unwrap();
+    assert_eq!(
+        (&report.data["passed"], &report.data["failed"]),
+        (&json!(1), &json!(0)),
+        "no repair was wasted on it"
+    );
+    assert_eq!(toryo.model.requests_of("code:calc").len(), 1, "nothing was paid twice");
+    toryo.close().await;
+}
+
+#[tokio::test]
+async fn a_finished_run_is_executed_again_without_a_model_and_nothing_differs() {
+    let toryo = Toryo::start(Script::from_recording(sample::RECORDING).unwrap()).await;
+    let repository = toryo.sample();
+    let run = toryo.submit_sample(&repository).await;
+    let done = toryo.until_status(&run, "succeeded").await;
+    let asked = toryo.model.requests().len();
+    let events = toryo.events(&run).await.len();
+    let commit = done.text("/result/commit");
+    // The branch that the run started from has moved since.
+    let who = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
+    git(&repository, &[&who[..], &["commit", "--quiet", "--allow-empty", "-m", "later"]].concat());
+
+    let output = tokio::time::timeout(
+        Duration::from_secs(240),
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_toryo"))
+            .args(["replay", &run, "--server", &toryo.base])
+            .kill_on_drop(true)
+            .output(),
+    );
+    let output = output.await.expect("a replay ends").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(" 0 different, 0 skipped; no model was asked"), "{said}");
+    assert_eq!(toryo.model.requests().len(), asked, "no model was asked");
+    assert_eq!(toryo.events(&run).await.len(), events, "nothing was written to the run");
+    let branch = done.text("/result/branch");
+    assert_eq!(git(&repository, &["rev-parse", &branch]), commit, "nothing was published");
+    toryo.close().await;
+}
