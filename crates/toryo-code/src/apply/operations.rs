@@ -360,10 +360,13 @@ fn wrap(before: &str, after: &str, symbol: &Symbol, source: &Source) -> Result<V
         if index == 0 && !above.is_empty() {
             text = above.at(&to, style).joined(line_break) + line_break;
         }
-        if movable.get(index) == Some(&true) {
-            text.push_str(&unit);
-        }
         splices.extend((!text.is_empty()).then(|| Splice::at(at, text)));
+        // A form feed sets the column back, so what indents stands behind it.
+        let white = line.len() - line.trim_start_matches([' ', '\t', '\x0c']).len();
+        let from = line[..white].rfind('\x0c').map_or(0, |feed| feed + 1);
+        if movable.get(index) == Some(&true) && !unit.is_empty() {
+            splices.push(Splice::at(at + from, unit.as_str()));
+        }
         at += line.len();
     }
     if !below.is_empty() {

@@ -236,11 +236,19 @@ fn into_body(symbol: &Symbol, position: Position, block: &Block, source: &Source
     }
     let lines = source.lines();
     let owner = source.indentation_at(symbol.definition.start).to_owned();
+    let doc = super::operations::docstring(symbol, source).filter(|_| position == Position::BodyStart);
+    let behind =
+        |doc: Span| source.text[doc.end..lines.end_of_line_at(doc.end.saturating_sub(1))].trim_start();
+    if doc.is_some_and(|doc| behind(doc).starts_with(';')) {
+        return unfit("the docstring shares its line with statements; insert by line_range");
+    }
+    let one_line = !starts_line(body.start, source);
+    let position = if doc.is_some() && one_line { Position::BodyEnd } else { position };
     if !starts_line(body.start, source) {
         let style = Style::of_file(source).beside(&owner);
         let to = owner + &style.unit();
         let line_break = source.line_break_at(symbol.definition.start);
-        let header = source.text[..body.start].trim_end().len();
+        let header = source.text[..body.start].trim_end_matches([' ', '\t', '\r', '\n', '\\']).len();
         let plan = |block: Block| {
             let (before, after) = match position {
                 Position::BodyStart => {
@@ -386,7 +394,10 @@ fn is_alone(span: Span, source: &Source) -> bool {
 /// Whether only white space stands before this byte on its line.
 pub(super) fn starts_line(at: usize, source: &Source) -> bool {
     let start = source.lines().start_of_line_at(at);
-    source.text[start..at].chars().all(|c| matches!(c, ' ' | '\t' | '\x0c'))
+    let white = source.text[start..at].chars().all(|c| matches!(c, ' ' | '\t' | '\x0c'));
+    // Behind a line that goes on, the white space is none of the statement's.
+    let indented = source.language.is_some_and(|language| matches!(language.layout, Layout::Indented { .. }));
+    white && !(indented && source.text[..start].trim_end_matches(['\n', '\r']).ends_with('\\'))
 }
 
 /// The start of the comment lines directly above a line that are indented alike, or the line itself.

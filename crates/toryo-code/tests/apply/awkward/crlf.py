@@ -1,0 +1,14 @@
+﻿"""Doc."""
+import os
+
+
+def f(a):
+    """
+    Doc.
+    """
+    return a
+
+
+class A:
+    def g(self):
+        pass

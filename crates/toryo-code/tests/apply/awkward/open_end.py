@@ -1,0 +1,6 @@
+class A:
+    x = 1
+    def f(self):
+        if self:
+            return 1
+        # tail
