@@ -4,8 +4,11 @@
 //! and a list of what was left out. The index says *what*; the text that the caller reads says *where*, so a pack
 //! is right on a working copy that has moved on since the index was built.
 
+mod around;
 mod select;
 mod source;
+mod style;
+mod targets;
 
 use crate::index::Index;
 use crate::tokens;

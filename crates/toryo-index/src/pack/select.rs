@@ -1,55 +1,37 @@
 //! Which files and symbols go into a pack, in which order, until the budget is used.
 
+use super::around::TEST_FILES;
 use super::source::{Part, Source, place};
+use super::targets::Target;
 use super::{ContextPack, FILES_RANGE, Omitted, PackRequest, PackedFile, Section, cost};
 use super::{render_header, render_omitted, render_skeleton};
-use crate::index::{Index, IndexedSymbol, is_tail};
+use crate::index::{Index, is_tail};
 use crate::kind::FileKind;
 use crate::retrieve::{Hits, RetrieveOptions};
 use toryo_domain::RepoPath;
 
 /// Symbols that are looked at, from the ranking.
 const SYMBOLS_CONSIDERED: usize = 40;
-/// Symbols that count as what is to change where the plan names none.
-const ASSUMED_TARGETS: usize = 3;
-/// Most callers, and most callees, of one symbol.
-const NEIGHBOURS: usize = 3;
-/// Most test files.
-const TEST_FILES: usize = 2;
-/// Most tests shown of one file.
-const TESTS_SHOWN: usize = 3;
-/// Most files opened for neighbours alone.
-const NEIGHBOUR_FILES: usize = 2;
-/// Most symbols of the ranking whose bodies are shown, and the share of the best score from which they are.
-const SUGGESTIONS: usize = 15;
-const SUGGESTED_FROM: f64 = 0.4;
-/// Shares of the budget, in percent: up to which bodies are added before outlines, outlines before tests, and
-/// tests; the rest takes the list of what was left out.
-const BODIES: usize = 65;
+/// Shares of the budget, in percent: up to which bodies are added before outlines, outlines before tests, tests,
+/// and code to take the style from; the rest takes the list of what was left out.
+pub(super) const BODIES: usize = 65;
 const OUTLINES: usize = 80;
-const TESTS: usize = 95;
+pub(super) const TESTS: usize = 95;
+pub(super) const STYLE: usize = 97;
 /// Percent of the budget that the outline of one file may take: of a file with sections, of another.
 const ONE_OUTLINE: (usize, usize) = (12, 5);
 /// Fewest lines worth showing of a symbol that does not fit.
 const FEWEST_LINES: u32 = 8;
 
-struct Packing<'a> {
+/// A pack in the making.
+pub(super) struct Packing<'a> {
     budget: usize,
     used: usize,
     sources: Vec<Source>,
-    files: Vec<PackedFile>,
+    pub(super) files: Vec<PackedFile>,
     omitted: Vec<Omitted>,
-    read: &'a dyn Fn(&RepoPath) -> Option<String>,
-    max_files: usize,
-}
-
-/// A symbol that the plan names or the ranking suggests, and its file.
-struct Target {
-    path: RepoPath,
-    symbol: String,
-    why: String,
-    /// The plan names it.
-    named: bool,
+    pub(super) read: &'a dyn Fn(&RepoPath) -> Option<String>,
+    pub(super) max_files: usize,
 }
 
 pub(super) fn pack(
@@ -82,70 +64,17 @@ pub(super) fn pack(
     packing.add_suggested(&targets);
     packing.add_outlines();
     packing.add_tests(index, &targets, &request.files);
+    packing.add_style(index, &targets, &request.files);
     packing.finish()
 }
 
 impl Packing<'_> {
-    /// Symbols to show the bodies of, best first.
-    fn targets(&mut self, index: &Index, request: &PackRequest, hits: &Hits) -> Vec<Target> {
-        let mut targets = Vec::new();
-        for named in &request.symbols {
-            let before = targets.len();
-            let (path, dotted) = named.split_once("::").map_or((None, named.as_str()), |(p, d)| (Some(p), d));
-            let in_path = |found: &RepoPath| path.is_none_or(|path| path == found.as_str());
-            let found = self.definitions(index, request, dotted);
-            for (path, symbol) in found.into_iter().filter(|(path, _)| in_path(path)) {
-                targets.push(Target { path, symbol, why: "named by the plan".to_owned(), named: true });
-            }
-            if targets.len() == before {
-                self.omit(None, Some(named), "named by the plan, but no such symbol was found");
-            }
-        }
-        let best = hits.symbols.first().map_or(0.0, |hit| hit.score);
-        for hit in hits.symbols.iter().take(SUGGESTIONS).filter(|hit| hit.score >= best * SUGGESTED_FROM) {
-            let known = |target: &Target| target.path == hit.path && target.symbol == hit.symbol;
-            if !targets.iter().any(known) {
-                let why = hit.reasons.first().cloned().unwrap_or_default();
-                targets.push(Target {
-                    path: hit.path.clone(),
-                    symbol: hit.symbol.clone(),
-                    why,
-                    named: false,
-                });
-            }
-        }
-        targets
-    }
-
-    /// Where a named symbol is: in the plan's files as they are now, else anywhere in the index.
-    fn definitions(&self, index: &Index, request: &PackRequest, dotted: &str) -> Vec<(RepoPath, String)> {
-        let mut found: Vec<(RepoPath, String)> = Vec::new();
-        for path in &request.files {
-            let symbol = (self.read)(path)
-                .and_then(|text| Source::new(path, text).find(dotted).map(|symbol| symbol.path.clone()));
-            found.extend(symbol.map(|symbol| (path.clone(), symbol)));
-        }
-        if found.is_empty() {
-            // A plan may write `module.Class.method`.
-            let tails =
-                std::iter::successors(Some(dotted), |rest| rest.split_once('.').map(|(_, tail)| tail));
-            let defined = tails.map(|tail| index.definitions(tail)).find(|defined| !defined.is_empty());
-            let by_kind = |path: &RepoPath| index.file(path).map(|file| file.kind != FileKind::Code);
-            let mut defined = defined.unwrap_or_default();
-            defined.sort_by_key(|(path, _)| by_kind(path));
-            found.extend(
-                defined.into_iter().take(3).map(|(path, symbol)| (path.clone(), symbol.path.to_string())),
-            );
-        }
-        found
-    }
-
-    fn file(&self, path: &RepoPath) -> Option<usize> {
+    pub(super) fn file(&self, path: &RepoPath) -> Option<usize> {
         self.files.iter().position(|file| file.path == *path)
     }
 
     /// Makes room for a file; `None` where it cannot be read, or no room is left.
-    fn open(&mut self, path: &RepoPath, why: &str, percent: usize) -> Option<usize> {
+    pub(super) fn open(&mut self, path: &RepoPath, why: &str, percent: usize) -> Option<usize> {
         if let Some(at) = self.file(path) {
             return Some(at);
         }
@@ -179,7 +108,7 @@ impl Packing<'_> {
         self.used + tokens <= self.budget / 100 * percent + self.budget % 100 * percent / 100
     }
 
-    fn omit(&mut self, path: Option<&RepoPath>, symbol: Option<&str>, why: &str) {
+    pub(super) fn omit(&mut self, path: Option<&RepoPath>, symbol: Option<&str>, why: &str) {
         let one = Omitted { path: path.cloned(), symbol: symbol.map(str::to_owned), why: why.to_owned() };
         let same = |other: &Omitted| other.path == one.path && other.symbol == one.symbol;
         if !self.omitted.iter().any(same) {
@@ -230,7 +159,7 @@ impl Packing<'_> {
 
     /// Adds a part if it fits below this percentage of the budget. What the plan names is shortened rather than
     /// left out.
-    fn add(&mut self, at: usize, part: &Part, why: &str, percent: usize, shorten: bool) -> bool {
+    pub(super) fn add(&mut self, at: usize, part: &Part, why: &str, percent: usize, shorten: bool) -> bool {
         let Some(section) = self.sources[at].section(part, why) else { return false };
         if self.try_place(at, &section, percent) {
             return true;
@@ -274,7 +203,7 @@ impl Packing<'_> {
     }
 
     /// As many lines of the outline as fit; the others are counted.
-    fn add_outline(&mut self, at: usize, percent: usize) {
+    pub(super) fn add_outline(&mut self, at: usize, percent: usize) {
         let lines = self.sources[at].skeleton_lines(&self.files[at].sections);
         let (with_sections, bare) = ONE_OUTLINE;
         let share = if self.files[at].sections.is_empty() { bare } else { with_sections };
@@ -301,63 +230,6 @@ impl Packing<'_> {
         }
         self.used += cost(&render_skeleton(&skeleton));
         self.files[at].skeleton = skeleton;
-    }
-
-    /// What the targets use, and what uses them.
-    fn add_neighbours(&mut self, index: &Index, targets: &[Target]) {
-        let most_files = self.files.len() + NEIGHBOUR_FILES;
-        for target in changing(targets) {
-            let Some(symbol) = index.symbol(&target.path, &target.symbol) else { continue };
-            let used = index.callees(symbol).take(NEIGHBOURS).map(|one| (one, "used by"));
-            let users = index.callers(symbol).filter(|one| !is_test(index, one)).take(NEIGHBOURS);
-            for (neighbour, how) in used.chain(users.map(|one| (one, "uses"))) {
-                let why = format!("{how} {}", target.symbol);
-                let path = index.path_of(neighbour);
-                if self.file(path).is_none() && self.files.len() >= most_files {
-                    self.omit(Some(path), Some(&neighbour.path), &format!("{why}; its file is not shown"));
-                } else if let Some(at) = self.open(path, &why, BODIES) {
-                    self.add(at, &Part::Header(neighbour.path.to_string()), &why, BODIES, false);
-                }
-            }
-        }
-    }
-
-    fn add_tests(&mut self, index: &Index, targets: &[Target], plan_files: &[RepoPath]) {
-        let mut code: Vec<&RepoPath> =
-            changing(targets).map(|target| &target.path).chain(plan_files).collect();
-        code.dedup();
-        let mut opened = 0;
-        for path in code {
-            for link in index.tests_for(path) {
-                if self.file(&link.path).is_some() {
-                    continue;
-                }
-                let why = format!("tests {path}: {}", link.reasons.join(", "));
-                if opened == TEST_FILES {
-                    self.omit(Some(&link.path), None, &why);
-                } else if let Some(at) = self.open(&link.path, &why, TESTS) {
-                    opened += 1;
-                    self.add_tests_of(index, at, targets);
-                }
-            }
-        }
-    }
-
-    /// The tests of a file that use the targets, the file's outline where there is none.
-    fn add_tests_of(&mut self, index: &Index, at: usize, targets: &[Target]) {
-        let path = self.files[at].path.clone();
-        let mut shown = 0;
-        for target in changing(targets) {
-            let Some(symbol) = index.symbol(&target.path, &target.symbol) else { continue };
-            for test in index.callers(symbol).filter(|one| *index.path_of(one) == path) {
-                if shown < TESTS_SHOWN && test.name.to_lowercase().contains("test") {
-                    let why = format!("tests {}", target.symbol);
-                    let part = Part::Symbol(test.path.to_string());
-                    shown += usize::from(self.add(at, &part, &why, TESTS, false));
-                }
-            }
-        }
-        self.add_outline(at, TESTS);
     }
 
     /// A file of which nothing fits is left out.
@@ -403,14 +275,4 @@ fn is_shown(files: &[PackedFile], omitted: &Omitted) -> bool {
     };
     let Some(symbol) = omitted.symbol.as_deref() else { return false };
     file.sections.iter().any(|section| section.symbol.as_deref().is_some_and(|shown| is_tail(shown, symbol)))
-}
-
-/// What is to change: what the plan names, else the best of the ranking.
-fn changing(targets: &[Target]) -> impl Iterator<Item = &Target> {
-    let named = targets.iter().filter(|target| target.named).count();
-    targets.iter().take(if named > 0 { named } else { ASSUMED_TARGETS })
-}
-
-fn is_test(index: &Index, symbol: &IndexedSymbol) -> bool {
-    index.file(index.path_of(symbol)).is_some_and(|file| file.kind == FileKind::Test)
 }
