@@ -78,7 +78,7 @@ const INSTALLED: &[&str] =
 const COPIED: &[&str] =
     &["vendor", "vendored", "_vendor", "_vendored", "third_party", "third-party", "thirdparty", "extern"];
 const TEST_FOLDERS: &[&str] =
-    &["test", "tests", "testing", "__tests__", "spec", "specs", "testdata", "fixtures"];
+    &["test", "tests", "testing", "__tests__", "__mocks__", "spec", "specs", "e2e", "testdata", "fixtures"];
 const EXAMPLE_FOLDERS: &[&str] = &[
     "example",
     "examples",
@@ -87,6 +87,7 @@ const EXAMPLE_FOLDERS: &[&str] = &[
     "benchmark",
     "benchmarks",
     "bench",
+    "benches",
     "samples",
     "tutorial",
     "extras",
@@ -106,9 +107,9 @@ const LOCK_FILES: &[&str] = &[
 ];
 const PROSE: &[&str] = &["md", "rst", "txt", "adoc", "markdown", "po", "pot", "tex"];
 const CODE: &[&str] = &[
-    "py", "pyi", "pyx", "pxd", "rs", "go", "java", "kt", "js", "jsx", "mjs", "cjs", "ts", "tsx", "c", "h",
-    "cc", "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "sql", "vue", "svelte", "lua", "ex",
-    "exs", "erl", "hs", "ml", "r", "pl", "dart", "zig", "m", "mm", "jl",
+    "py", "pyi", "pyx", "pxd", "rs", "go", "java", "kt", "js", "jsx", "mjs", "cjs", "ts", "tsx", "mts",
+    "cts", "c", "h", "cc", "cpp", "hpp", "cs", "rb", "php", "swift", "scala", "sh", "sql", "vue", "svelte",
+    "lua", "ex", "exs", "erl", "hs", "ml", "r", "pl", "dart", "zig", "m", "mm", "jl",
 ];
 
 /// Why a file is passed over for its path alone, if it is.
@@ -157,7 +158,7 @@ pub(crate) fn kind_of(path: &RepoPath, generated: bool) -> FileKind {
     let extension = path.extension().unwrap_or_default().to_lowercase();
     if in_any(COPIED) {
         FileKind::Vendored
-    } else if is_test_name(name) || in_any(TEST_FOLDERS) {
+    } else if is_test_name(name) || is_test_class(path.file_name()) || in_any(TEST_FOLDERS) {
         FileKind::Test
     } else if PROSE.contains(&extension.as_str()) || (in_any(&["docs", "doc"]) && extension != "py") {
         FileKind::Documentation
@@ -182,6 +183,15 @@ fn is_test_name(name: &str) -> bool {
         || stem == "tests"
         || name.contains(".test.")
         || name.contains(".spec.")
+        || name.contains("-spec.")
+}
+
+/// Classes of tests by the naming rules of Maven and Gradle, where capitals tell `ListTest` from `Latest`.
+fn is_test_class(name: &str) -> bool {
+    let Some((stem, "java" | "kt" | "scala" | "cs")) = name.rsplit_once('.') else { return false };
+    let is_mark = |rest: &str| rest.chars().next().is_none_or(char::is_uppercase);
+    ["Test", "Tests", "TestCase", "IT"].iter().any(|mark| stem.ends_with(mark))
+        || stem.strip_prefix("Test").is_some_and(is_mark)
 }
 
 /// The headers that generators are asked to write stand in the first lines.
@@ -210,6 +220,18 @@ mod tests {
             ("src/test_http.py", "", FileKind::Test),
             ("web/list.spec.ts", "", FileKind::Test),
             ("src/app/latest.py", "", FileKind::Code),
+            ("server/run_test.go", "", FileKind::Test),
+            ("app/src/test/java/a/Helper.java", "", FileKind::Test),
+            ("src/a/ListTest.java", "", FileKind::Test),
+            ("src/a/TestList.java", "", FileKind::Test),
+            ("src/a/Latest.java", "", FileKind::Code),
+            ("src/a/Testimony.java", "", FileKind::Code),
+            ("web/__tests__/list.tsx", "", FileKind::Test),
+            ("web/login.e2e-spec.ts", "", FileKind::Test),
+            ("crates/a/tests/it.rs", "", FileKind::Test),
+            ("crates/a/src/tests.rs", "", FileKind::Test),
+            ("crates/a/benches/speed.rs", "", FileKind::Example),
+            ("web/index.mts", "", FileKind::Code),
             ("docs/usage.rst", "", FileKind::Documentation),
             ("docs/conf.py", "", FileKind::Example),
             ("pyproject.toml", "", FileKind::Other),
