@@ -13,7 +13,8 @@
 //! knows Git's objects. Texts are hostile: sizes, nesting and the parser's work are bounded, and what passes a
 //! bound is a refusal. Nothing guesses: a place is found exactly or refused with candidates.
 //!
-//! A language is one file and one file of queries in `language/`; Python so far. Other files are text.
+//! A language is a row of the table in `language`, with a file of queries: Python, JavaScript, TypeScript, TSX,
+//! Rust, Go and Java. Other files are text.
 
 pub mod apply;
 pub mod diff;
