@@ -98,9 +98,14 @@ fn symbol(path: &str, source: &Source) -> Result<Symbol, Miss> {
 
 /// A symbol as a candidate, by a path that names it alone.
 fn candidate(symbol: &Symbol, source: &Source) -> Candidate {
-    let twin = format!("{}[2]", symbol.path);
-    let has_twin = source.symbols().iter().any(|other| other.path == twin);
-    let path = if has_twin { format!("{}[1]", symbol.path) } else { symbol.path.clone() };
+    let is_first = |path: &str| source.symbols().iter().any(|other| other.path == format!("{path}[2]"));
+    let mut path = symbol.path.clone();
+    // Each part that is the first of equals needs its number; from the end, so that places before stay.
+    let dots = symbol.path.match_indices('.').map(|(at, _)| at);
+    let ends: Vec<usize> = dots.chain(std::iter::once(symbol.path.len())).collect();
+    for end in ends.into_iter().rev().filter(|end| is_first(&symbol.path[..*end])) {
+        path.insert_str(end, "[1]");
+    }
     Candidate {
         symbol: path,
         line: source.lines().number_at(symbol.name_span.start),

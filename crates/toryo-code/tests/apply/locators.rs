@@ -66,3 +66,18 @@ fn a_query_finds_its_one_target() {
         .join("\n")
     );
 }
+
+#[test]
+fn each_candidate_of_equals_in_equals_has_a_path_of_its_own() {
+    let text = "class A:\n    def f(self): pass\nclass A:\n    def f(self): pass\n    def f(self): pass\n";
+    let refused = edit(text, "delete", json!({"symbol": "A.f"}), "");
+    let candidates: Vec<&str> =
+        refused.lines().skip(1).filter_map(|line| line.trim().split(' ').next()).collect();
+    assert_eq!(candidates, ["A[1].f", "A[2].f[1]", "A[2].f[2]"]);
+    for (path, line) in candidates.into_iter().zip([2, 4, 5]) {
+        let after = edit(text, "delete", json!({"symbol": path}), "");
+        let kept: Vec<&str> =
+            text.lines().enumerate().filter(|(at, _)| at + 1 != line).map(|(_, text)| text).collect();
+        assert!(after.lines().filter(|line| *line != "    pass").eq(kept), "{path}: {after}");
+    }
+}
