@@ -40,7 +40,11 @@
 (export_statement (_ (variable_declarator name: (identifier) @name)) @variable)
 (statement_block (_ (variable_declarator name: (identifier) @name)) @variable)
 (program (_ (variable_declarator name: (object_pattern (shorthand_property_identifier_pattern) @name))) @variable)
+(program (_ (variable_declarator name: (object_pattern (pair_pattern value: (identifier) @name)))) @variable)
+(program (_ (variable_declarator name: (object_pattern
+  (object_assignment_pattern left: (shorthand_property_identifier_pattern) @name)))) @variable)
 (program (_ (variable_declarator name: (array_pattern (identifier) @name))) @variable)
+(program (_ (variable_declarator name: (array_pattern (assignment_pattern left: (identifier) @name)))) @variable)
 (export_statement "default" @name value: (object)) @variable
 
 (export_statement declaration: (_) @inner) @outer
