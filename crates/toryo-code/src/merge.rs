@@ -171,6 +171,10 @@ fn merge_lines_or_entities(
             Some(fault) => clashes.push(fault),
         }
     }
+    // What the parser makes of faulty text is no structure to rely on.
+    if versions.iter().any(|version| version.faults > 0) {
+        return Err(clashes);
+    }
     let Some((text, remaining)) = structure::merge(versions) else { return Err(clashes) };
     if !remaining.is_empty() {
         return Err(remaining);
