@@ -44,7 +44,11 @@ impl Indexer for BackgroundIndexer {
 
 async fn build(tools: &Arc<Tools>, db: &Db, repo: &Repo, stop: &CancellationToken) -> anyhow::Result<()> {
     let checkout = tools.forge.fetch(&repo.url, None, stop).await?;
-    toryo_agents::index_commit(tools, &checkout.mirror, &checkout.commit).await?;
+    tokio::select! {
+        built = toryo_agents::index_commit(tools, &checkout.mirror, &checkout.commit) => { built?; }
+        // Dropping the build ends it.
+        () = stop.cancelled() => return Ok(()),
+    }
     repos::mark_indexed(db, repo.id, &checkout.commit).await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
+use std::sync::Arc;
 use toryo_index::{Hits, Index, RetrieveOptions};
 
 /// A line of a batch.
@@ -38,7 +39,7 @@ struct FoundSymbol<'a> {
 
 /// Answers one text, or a line for each line of a batch.
 pub fn run(arguments: &cli::Retrieve) -> Result<ExitCode> {
-    let repository = Repository::open(&arguments.repo)?;
+    let repository = Repository::open(&arguments.repo, &arguments.records)?;
     let options = RetrieveOptions { k: arguments.k as usize, ..RetrieveOptions::default() };
     match (&arguments.batch, &arguments.query) {
         (Some(batch), _) => {
@@ -73,8 +74,8 @@ pub fn run(arguments: &cli::Retrieve) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn index(repository: &Repository, rev: &str) -> Result<Index> {
-    repository.index(&repository.resolve(rev)?)
+fn index(repository: &Repository, rev: &str) -> Result<Arc<Index>> {
+    Ok(repository.index(&repository.resolve(rev)?)?.index)
 }
 
 fn shown(hits: &Hits) -> serde_json::Value {
