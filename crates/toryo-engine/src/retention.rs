@@ -56,11 +56,13 @@ pub async fn run(engine: Engine, blobs: Arc<dyn BlobStore>, config: Config, stop
 /// Database or blob store do not answer; what was done before stays done.
 pub async fn keep(engine: &Engine, blobs: &dyn BlobStore, config: Config) -> Result<u64, Error> {
     idempotency::forget(&engine.db, DAY * config.key_days).await?;
+    if config.days == 0 {
+        return Ok(0);
+    }
     let mut archived = 0;
-    while config.days > 0 {
-        let due = archive::due(&engine.db, DAY * config.days, BATCH).await?;
+    loop {
         let before = archived;
-        for run in due {
+        for run in archive::due(&engine.db, DAY * config.days, BATCH).await? {
             match archive::archive(&engine.db, blobs, run).await {
                 Ok(true) => archived += 1,
                 Ok(false) => {}
@@ -72,8 +74,7 @@ pub async fn keep(engine: &Engine, blobs: &dyn BlobStore, config: Config) -> Res
             }
         }
         if archived == before {
-            break;
+            return Ok(archived);
         }
     }
-    Ok(archived)
 }

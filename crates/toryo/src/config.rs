@@ -94,7 +94,7 @@ pub struct Database {
     /// `postgres://user:password@host/name`; also `DATABASE_URL`. Unset: `toryo up` keeps a private one.
     #[serde(serialize_with = "masked")]
     pub url: Option<SecretString>,
-    /// Connections of one process at most.
+    /// Connections of one process at most, and three more for writes that need not wait for the disk.
     pub connections: u32,
 }
 

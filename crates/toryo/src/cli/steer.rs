@@ -2,7 +2,7 @@
 
 use super::Server;
 use clap::Args;
-use toryo_domain::{RunId, StepKey};
+use toryo_domain::{Gate, RunId, StepKey};
 
 /// Arguments of `toryo pause`.
 #[derive(Debug, Args)]
@@ -81,6 +81,13 @@ pub struct Decide {
     /// What the agents should heed; a rejection without it ends the run
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
+    /// What is decided about: plan or pull_request; by default what the run waits with. Name it where the command may
+    /// be repeated: it then never opens the next gate
+    #[arg(long)]
+    pub gate: Option<Gate>,
+    /// The round of the gate, as `gate_round` of the run shows it
+    #[arg(long, value_name = "NUMBER")]
+    pub round: Option<u32>,
 }
 
 /// Arguments of `toryo message`.

@@ -37,9 +37,16 @@ pub async fn limits(arguments: &SetLimits) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Approves or rejects.
+/// Approves or rejects what was named, or what the run waits with now; never what it comes to wait with meanwhile.
 pub async fn decide(arguments: &Decide, what: &str) -> Result<ExitCode> {
-    act(&arguments.server, arguments.run, what, json!({ "comment": arguments.comment })).await
+    let mut body = json!({ "comment": arguments.comment, "gate": arguments.gate, "round": arguments.round });
+    if arguments.gate.is_none() {
+        let client = Client::new(&arguments.server.server)?;
+        let run: Value = client.get(&format!("/runs/{}", arguments.run)).await?;
+        body["gate"] = run["gate"].clone();
+        body["round"] = arguments.round.map_or_else(|| run["gate_round"].clone(), |round| json!(round));
+    }
+    act(&arguments.server, arguments.run, what, body).await
 }
 
 /// Writes to the agents.
@@ -49,7 +56,11 @@ pub async fn message(arguments: &Message) -> Result<ExitCode> {
         text.clear();
         std::io::stdin().read_to_string(&mut text).context("the text cannot be read from standard input")?;
     }
-    act(&arguments.server, arguments.run, "messages", json!({ "body": text })).await
+    let client = Client::new(&arguments.server.server)?;
+    let path = format!("/runs/{}/messages", arguments.run);
+    let answer: Value = client.post_once(&path, &json!({ "body": text })).await?;
+    said(arguments.run, &answer);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn act(server: &Server, run: RunId, what: &str, body: Value) -> Result<ExitCode> {
