@@ -3,13 +3,19 @@
 //! One file a benchmark. What they share is here: which machine it was, and medians.
 
 mod code;
+mod history;
+mod index;
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde_json::Value;
 
-use crate::child::Signals;
+use crate::{
+    child::{self, Signals},
+    workspace,
+};
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -20,13 +26,45 @@ pub(crate) enum Bench {
     /// contender in turn. Python's `ast` decides which results are right: it parses them, and they differ from the
     /// original only in the one body. Needs python3; LibCST comes from PyPI and is left out where that is away.
     Code(code::Arguments),
+    /// Measures code search: recall and mean reciprocal rank on bug-fix commits of repositories, beside plain BM25
+    ///
+    /// A message says what was wrong, its commit shows which files and functions were put right. Names of what was
+    /// changed are hidden in the messages; users' words are the messages without any name of the code.
+    Ranking(history::Arguments),
+    /// Measures the code index: cold builds, refreshes, queries and memory, beside Python's `ast` with BM25
+    ///
+    /// The parser alone is shown as the floor. Needs python3, and git where repositories are given.
+    Index(index::Arguments),
 }
 
 /// Runs one benchmark.
 pub(crate) async fn run(bench: Bench, signals: &mut Signals) -> Result<ExitCode> {
     match bench {
         Bench::Code(arguments) => code::run(arguments, signals).await,
+        Bench::Index(arguments) => index::run(arguments, signals).await,
+        Bench::Ranking(arguments) => {
+            // A thread of its own: Ctrl-C ends the program without waiting for it.
+            let (done, result) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || done.send(history::run(&arguments)));
+            signals.guard(async { result.await.context("the benchmark broke off")? }).await
+        }
     }
+}
+
+/// Builds a crate's benchmark with all optimisations. The program itself is started, not cargo, so that nothing is
+/// built again meanwhile.
+async fn built(package: &str, bench: &str, signals: &mut Signals) -> Result<PathBuf> {
+    let json = "--message-format=json-render-diagnostics";
+    let arguments = ["bench", "--package", package, "--bench", bench, "--no-run", json];
+    let mut program = None;
+    let build = child::run_reading(workspace::cargo(&arguments), signals, |line| {
+        let message: Value = serde_json::from_str(line).unwrap_or_default();
+        if message["target"]["name"] == bench {
+            program = message["executable"].as_str().map(PathBuf::from).or(program.take());
+        }
+    });
+    build.await?.succeeded("building the benchmark")?;
+    program.context("cargo names no program for the benchmark")
 }
 
 /// The processor and how many of it there are: figures mean nothing without them.

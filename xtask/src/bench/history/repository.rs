@@ -12,23 +12,24 @@ use toryo_domain::RepoPath;
 use toryo_index::PastCommit;
 
 /// A repository, bare or not. Only read.
-pub(crate) struct Repository {
+pub(super) struct Repository {
     git_dir: PathBuf,
     /// Subject and paths of each commit without merges.
     past: HashMap<String, PastCommit>,
 }
 
 /// A commit with one parent.
-pub(crate) struct Commit {
-    pub(crate) id: String,
-    pub(crate) parent: String,
-    pub(crate) message: String,
+pub(super) struct Commit {
+    pub(super) id: String,
+    pub(super) parent: String,
+    pub(super) message: String,
 }
 
 impl Repository {
     /// The repository at this folder.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let found = Command::new("git").arg("-C").arg(path).args(["rev-parse", "--absolute-git-dir"]).output()?;
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let found =
+            Command::new("git").arg("-C").arg(path).args(["rev-parse", "--absolute-git-dir"]).output()?;
         ensure!(found.status.success(), "{} is no Git repository", path.display());
         let git_dir = PathBuf::from(String::from_utf8(found.stdout)?.trim());
         let mut repository = Self { git_dir, past: HashMap::new() };
@@ -54,7 +55,8 @@ impl Repository {
     }
 
     fn read_past(&self) -> Result<HashMap<String, PastCommit>> {
-        let log = self.text(&["log", "--no-merges", "--no-renames", "--name-only", "--format=%x01%H %s", "HEAD"])?;
+        let log =
+            self.text(&["log", "--no-merges", "--no-renames", "--name-only", "--format=%x01%H %s", "HEAD"])?;
         let mut past = HashMap::new();
         for entry in log.split('\u{1}').skip(1) {
             let (head, paths) = entry.split_once('\n').unwrap_or((entry, ""));
@@ -66,7 +68,7 @@ impl Repository {
     }
 
     /// Commits that are no merges, newest first.
-    pub(crate) fn commits(&self, newest: usize) -> Result<Vec<Commit>> {
+    pub(super) fn commits(&self, newest: usize) -> Result<Vec<Commit>> {
         let most = format!("-{newest}");
         let log = self.text(&["log", &most, "--no-merges", "--format=%x01%H%x00%P%x00%B", "HEAD"])?;
         let commit = |entry: &str| {
@@ -77,8 +79,9 @@ impl Repository {
     }
 
     /// Files that a commit changed, each with whether the parent has it. A renamed file is one gone and one new.
-    pub(crate) fn changes(&self, commit: &Commit) -> Result<Vec<(RepoPath, bool)>> {
-        let arguments = ["diff-tree", "-r", "-z", "--no-renames", "--name-status", &commit.parent, &commit.id];
+    pub(super) fn changes(&self, commit: &Commit) -> Result<Vec<(RepoPath, bool)>> {
+        let arguments =
+            ["diff-tree", "-r", "-z", "--no-renames", "--name-status", &commit.parent, &commit.id];
         let listed = self.text(&arguments)?;
         let parts: Vec<&str> = listed.split('\0').collect();
         let change = |pair: &[&str]| Some((pair.get(1)?.parse().ok()?, *pair.first()? != "A"));
@@ -86,12 +89,12 @@ impl Repository {
     }
 
     /// The text of a file at a commit; empty where there is none.
-    pub(crate) fn file(&self, commit: &str, path: &RepoPath) -> String {
+    pub(super) fn file(&self, commit: &str, path: &RepoPath) -> String {
         self.text(&["cat-file", "blob", &format!("{commit}:{path}")]).unwrap_or_default()
     }
 
     /// All regular files of a commit.
-    pub(crate) fn files(&self, commit: &str) -> Result<Vec<(RepoPath, Vec<u8>)>> {
+    pub(super) fn files(&self, commit: &str) -> Result<Vec<(RepoPath, Vec<u8>)>> {
         let listed = self.text(&["ls-tree", "-r", "-z", commit])?;
         let entry = |line: &str| {
             let (facts, path) = line.split_once('\t')?;
@@ -122,7 +125,7 @@ impl Repository {
     }
 
     /// A commit and its ancestors without merges, newest first.
-    pub(crate) fn past(&self, commit: &str, most: usize) -> Result<Vec<PastCommit>> {
+    pub(super) fn past(&self, commit: &str, most: usize) -> Result<Vec<PastCommit>> {
         let listed = self.text(&["rev-list", "--no-merges", "--topo-order", &format!("-{most}"), commit])?;
         Ok(listed.lines().filter_map(|id| self.past.get(id).cloned()).collect())
     }

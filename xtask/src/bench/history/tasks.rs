@@ -3,16 +3,17 @@
 //! Each task is a text (the message, without what points at the change), the parent commit, and the files and
 //! functions that the commit changed. Nothing that came after the parent may be indexed.
 
-mod message;
-pub(crate) mod repository;
-
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
-use repository::{Commit, Repository};
 use serde::{Deserialize, Serialize};
 use toryo_code::{Symbol, SymbolKind, outline};
 use toryo_domain::RepoPath;
+
+use super::{
+    message,
+    repository::{Commit, Repository},
+};
 
 /// More files or functions than this are a rework, not a fix.
 const MOST_FILES: usize = 6;
@@ -25,29 +26,44 @@ const MOST_NOTES: usize = 8;
 /// Languages whose functions are known.
 const SOURCE: &[&str] = &["py", "js", "mjs", "cjs", "jsx", "ts", "tsx", "rs", "go", "java"];
 
+/// Folders beside the product.
+const ASIDE: &[&str] = &[
+    "test",
+    "tests",
+    "testing",
+    "testsuite",
+    "testdata",
+    "docs",
+    "doc",
+    "example",
+    "examples",
+    "benchmarks",
+    "vendor",
+];
+
 /// A text and what it should lead to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Task {
+pub(super) struct Task {
     /// Name and start of the commit's id.
-    pub(crate) task_id: String,
+    pub(super) task_id: String,
     /// Name of the repository.
-    pub(crate) repo: String,
+    pub(super) repo: String,
     /// The commit to index.
-    pub(crate) parent: String,
+    pub(super) parent: String,
     /// The message with what the commit adds to the changelog; names of the changed functions and files are hidden.
-    pub(crate) query: String,
+    pub(super) query: String,
     /// The same in the words of somebody who knows no name of the code; empty where too few remain.
     #[serde(default)]
-    pub(crate) query_words: String,
+    pub(super) query_words: String,
     /// Changed files that are no tests.
-    pub(crate) gold_files: Vec<String>,
+    pub(super) gold_files: Vec<String>,
     /// Changed functions, `path::Class.method`.
-    pub(crate) gold_functions: Vec<String>,
+    pub(super) gold_functions: Vec<String>,
 }
 
 /// At most `wanted` tasks out of the newest commits. Which ones is decided by the commits' ids, which are as good
 /// as random and the same every time.
-pub(crate) fn tasks(repository: &Repository, name: &str, newest: usize, wanted: usize) -> Result<Vec<Task>> {
+pub(super) fn tasks(repository: &Repository, name: &str, newest: usize, wanted: usize) -> Result<Vec<Task>> {
     let mut commits = repository.commits(newest)?;
     commits.retain(|commit| message::is_bug_fix(commit.message.lines().next().unwrap_or_default()));
     commits.sort_by(|a, b| a.id.cmp(&b.id));
@@ -73,7 +89,9 @@ fn task(repository: &Repository, name: &str, commit: &Commit) -> Result<Option<T
     for path in &sources {
         let (before, after) = (repository.file(&commit.parent, path), repository.file(&commit.id, path));
         outlined |= !outline(path, &before).symbols.is_empty();
-        functions.extend(changed_functions(path, &before, &after).into_iter().map(|name| format!("{path}::{name}")));
+        functions.extend(
+            changed_functions(path, &before, &after).into_iter().map(|name| format!("{path}::{name}")),
+        );
     }
     let mut text = commit.message.clone();
     for (path, known) in changes.iter().filter(|(path, _)| is_changelog(path)) {
@@ -87,7 +105,10 @@ fn task(repository: &Repository, name: &str, commit: &Commit) -> Result<Option<T
         .chain(functions.iter().filter_map(|name| name.rsplit(['.', ':']).next()))
         .collect();
     let query = message::hiding(&text, &hidden);
-    if (functions.is_empty() && outlined) || functions.len() > MOST_FUNCTIONS || message::words(&query) < FEWEST_WORDS {
+    if (functions.is_empty() && outlined)
+        || functions.len() > MOST_FUNCTIONS
+        || message::words(&query) < FEWEST_WORDS
+    {
         return Ok(None);
     }
     Ok(Some(Task {
@@ -102,7 +123,7 @@ fn task(repository: &Repository, name: &str, commit: &Commit) -> Result<Option<T
 }
 
 /// The text without the names of code; empty where that asks for nothing.
-pub(crate) fn users_words(text: &str) -> String {
+pub(super) fn users_words(text: &str) -> String {
     let words = message::in_users_words(text);
     if message::words(&words) < FEWEST_WORDS { String::new() } else { words }
 }
@@ -110,33 +131,40 @@ pub(crate) fn users_words(text: &str) -> String {
 /// Code of the product: no tests, prose or examples.
 fn is_source(path: &RepoPath) -> bool {
     let (folders, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-    let aside = ["test", "tests", "testing", "testsuite", "testdata", "docs", "doc", "example", "examples", "benchmarks", "vendor"];
     path.extension().is_some_and(|extension| SOURCE.contains(&extension))
         && !is_test_name(name)
-        && !folders.split('/').any(|folder| aside.contains(&folder) || folder.starts_with('.'))
+        && !folders.split('/').any(|folder| ASIDE.contains(&folder) || folder.starts_with('.'))
+}
+
+/// Whether a path is left out of rankings: tasks ask for the code to change, not for its tests.
+pub(super) fn is_test(path: &str) -> bool {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    is_test_name(name) && !name.starts_with("setup.")
+        || folders.split('/').any(|folder| ["tests", "test", "testing"].contains(&folder))
 }
 
 /// Whether a file is a test by its name.
-pub(crate) fn is_test_name(name: &str) -> bool {
+fn is_test_name(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
     stem.starts_with("test_")
-        || stem.ends_with("_test")
-        || stem.ends_with("Test")
+        || ["_test", "Test"].iter().any(|end| stem.ends_with(end))
         || ["conftest", "tests", "setup"].contains(&stem)
-        || name.contains(".test.")
-        || name.contains(".spec.")
+        || [".test.", ".spec."].iter().any(|part| name.contains(part))
 }
 
 fn is_changelog(path: &RepoPath) -> bool {
     let lower = path.as_str().to_lowercase();
-    let prose = lower.ends_with(".md") || lower.ends_with(".rst") || lower.ends_with(".txt") || !lower.contains('.');
-    let named = ["change", "news", "history", "whatsnew", "release", "unreleased"].iter().any(|name| lower.contains(name));
+    let prose =
+        lower.ends_with(".md") || lower.ends_with(".rst") || lower.ends_with(".txt") || !lower.contains('.');
+    let named = ["change", "news", "history", "whatsnew", "release", "unreleased"]
+        .iter()
+        .any(|name| lower.contains(name));
     named && (prose || ["bugfix", "misc", "feature", "improvement"].iter().any(|kind| lower.contains(kind)))
 }
 
 /// Lines that a changelog gained.
 fn added_notes(before: &str, after: &str) -> String {
-    let known: std::collections::HashSet<&str> = before.lines().map(str::trim).collect();
+    let known: HashSet<&str> = before.lines().map(str::trim).collect();
     let added = after.lines().filter(|line| !known.contains(line.trim())).take(MOST_NOTES);
     added.map(|line| format!("\n{}", line.trim())).collect()
 }
@@ -145,8 +173,11 @@ fn added_notes(before: &str, after: &str) -> String {
 /// belongs to that one alone.
 fn changed_functions(path: &RepoPath, before: &str, after: &str) -> Vec<String> {
     let after = own_texts(path, after);
-    let mut changed: Vec<String> =
-        own_texts(path, before).into_iter().filter(|(name, text)| after.get(name) != Some(text)).map(|(name, _)| name).collect();
+    let mut changed: Vec<String> = own_texts(path, before)
+        .into_iter()
+        .filter(|(name, text)| after.get(name) != Some(text))
+        .map(|(name, _)| name)
+        .collect();
     changed.sort();
     changed
 }
@@ -190,9 +221,13 @@ mod tests {
 
     #[test]
     fn tests_prose_and_copies_are_no_source() {
-        for (name, source) in
-            [("src/a.py", true), ("tests/a.py", false), ("a_test.go", false), ("docs/conf.py", false), ("README.md", false)]
-        {
+        for (name, source) in [
+            ("src/a.py", true),
+            ("tests/a.py", false),
+            ("a_test.go", false),
+            ("docs/conf.py", false),
+            ("README.md", false),
+        ] {
             assert_eq!(is_source(&path(name)), source, "{name}");
         }
         assert!(is_changelog(&path("CHANGES.rst")) && is_changelog(&path("changelog/12.bugfix.rst")));
