@@ -184,7 +184,7 @@ fn lines_like(text: &str, source: &Source) -> Vec<Candidate> {
     let wanted = text.trim();
     let numbered = (1_u32..).zip(source.text.split_inclusive('\n'));
     let equal = numbered.filter(|(_, line)| !wanted.is_empty() && line.trim() == wanted);
-    equal.take(MOST_CANDIDATES).map(|(number, line)| line_candidate(number, line, &lines, source)).collect()
+    equal.take(MOST_CANDIDATES).map(|(number, line)| line_candidate(number, line, lines, source)).collect()
 }
 
 pub(super) fn line_candidate(number: u32, line: &str, lines: &Lines, source: &Source) -> Candidate {
@@ -241,7 +241,7 @@ fn node(query: &str, source: &Source) -> Result<Place, Miss> {
                 let number = lines.number_at(span.start);
                 let line =
                     lines.span(number).and_then(|line| source.text.get(line.range())).unwrap_or_default();
-                line_candidate(number, line, &lines, source)
+                line_candidate(number, line, lines, source)
             };
             let candidates = several.iter().take(MOST_CANDIDATES).map(at).collect();
             Err(Miss { refusal: Refusal::QueryMatches(several.len()), candidates })
