@@ -12,6 +12,7 @@ mod child;
 mod dockerd;
 mod engine;
 mod evidence;
+mod faults;
 mod services;
 mod test;
 mod tidy;

@@ -9,6 +9,7 @@ use crate::{
     check,
     child::{self, Interrupted, Signals},
     evidence::Before,
+    faults,
     workspace,
 };
 
@@ -16,11 +17,19 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Runs only tests whose names contain this; then formatting, lints and the proof of use are left out
+    ///
+    /// `faults` runs the fault suite alone: workers and servers are killed, stopped and starved while runs go on
     filter: Option<String>,
+    /// With `faults`: 500 runs instead of 60, every boundary for every kind of step, and blows at random; about a quarter of an hour
+    #[arg(long, requires = "filter")]
+    long: bool,
 }
 
 /// Runs it all; what was started is stopped in any case.
 pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<ExitCode> {
+    if arguments.filter.as_deref() == Some(faults::NAME) {
+        return faults::run(arguments.long, signals).await;
+    }
     if arguments.filter.is_none() {
         check::format(signals).await?;
         check::lints(signals).await?;
