@@ -88,17 +88,95 @@ async fn a_repository_is_indexed_and_searched_without_a_server() {
     let repository = folder.path().join("sample");
     sample::materialise(&repository).unwrap();
     let repo = repository.to_str().unwrap();
-    let indexed = toryo(&["index", "--repo", repo, "--json"]).await;
+    let indexed = toryo(&["index", "--repo", repo, "--json", "--no-cache"]).await;
     assert!(lines(&indexed)[0]["symbols"].as_u64().unwrap() > 50, "{}", text(&indexed.stderr));
-    let found =
-        toryo(&["retrieve", "--repo", repo, "--query", "a span overlaps another", "-k", "3", "--json"]).await;
+    let found = toryo(&[
+        "retrieve",
+        "--repo",
+        repo,
+        "--no-cache",
+        "--query",
+        "a span overlaps another",
+        "-k",
+        "3",
+        "--json",
+    ])
+    .await;
     let found = &lines(&found)[0];
     assert!(found["files"].to_string().contains("availability.py"), "{found}");
     assert!(found["symbols"][0]["first_line"].is_u64(), "{found}");
     let batch = folder.path().join("batch.jsonl");
     std::fs::write(&batch, "{\"id\":\"t1\",\"rev\":\"HEAD\",\"query\":\"invoice\"}\n").unwrap();
-    let answered = toryo(&["retrieve", "--repo", repo, "--batch", batch.to_str().unwrap()]).await;
+    let answered =
+        toryo(&["retrieve", "--repo", repo, "--no-cache", "--batch", batch.to_str().unwrap()]).await;
     assert_eq!(lines(&answered)[0]["id"], "t1");
-    let unknown = toryo(&["index", "--repo", repo, "--rev", "nowhere"]).await;
+    let unknown = toryo(&["index", "--repo", repo, "--no-cache", "--rev", "nowhere"]).await;
     assert!(text(&unknown.stderr).contains("no revision `nowhere`"), "{}", text(&unknown.stderr));
+}
+
+async fn git(folder: &Path, arguments: &[&str]) {
+    let mut command = tokio::process::Command::new("git");
+    command.args(["-c", "user.name=T", "-c", "user.email=t@localhost"]).args(arguments).current_dir(folder);
+    let done = command.kill_on_drop(true).output().await.unwrap();
+    assert!(done.status.success(), "git {arguments:?}: {}", text(&done.stderr));
+}
+
+#[tokio::test]
+async fn a_bare_repository_is_indexed_once_and_then_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("sample");
+    sample::materialise(&work).unwrap();
+    std::fs::write(work.join("logo.png"), b"\x89PNG\0").unwrap();
+    std::fs::write(work.join("uv.lock"), b"version = 1\n").unwrap();
+    std::os::unix::fs::symlink("logo.png", work.join("link")).unwrap();
+    let module = "160000,0123456789012345678901234567890123456789,other";
+    git(&work, &["update-index", "--add", "--cacheinfo", module]).await;
+    git(&work, &["add", "logo.png", "uv.lock", "link"]).await;
+    git(&work, &["commit", "-q", "-m", "Add a logo"]).await;
+    git(folder.path(), &["clone", "-q", "--bare", "sample", "bare.git"]).await;
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (bare, cache) = (path("bare.git"), path("cache"));
+    let index = async |more: &[&str]| {
+        let done = toryo(&[&["index", "--repo", &bare, "--cache", &cache][..], more].concat()).await;
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        done
+    };
+    let first = lines(&index(&["--json"]).await).remove(0);
+    assert_eq!(first["passed_over"]["binary"], serde_json::json!(["logo.png"]));
+    assert_eq!(first["passed_over"]["it is a submodule"], serde_json::json!(["other"]));
+    assert_eq!(first["passed_over"]["it is a symbolic link"], serde_json::json!(["link"]));
+    assert_eq!((first["skipped"].as_u64(), first["known"].as_u64()), (Some(4), Some(0)));
+    // Another call is another process; what it finds was kept, for every revision and clone.
+    let again = lines(&index(&["--json"]).await).remove(0);
+    assert_eq!((again["parsed"].as_u64(), &again["symbols"]), (Some(0), &first["symbols"]));
+    let before = lines(&index(&["--json", "--rev", "HEAD~1"]).await).remove(0);
+    assert_eq!(before["parsed"], 0, "{before}");
+    let shown = text(&index(&[]).await.stdout);
+    assert!(shown.contains("passed over, generated: uv.lock"), "{shown}");
+    let ask = |repo: String| {
+        let cache = cache.clone();
+        async move {
+            toryo(&["retrieve", "--repo", &repo, "--cache", &cache, "--query", "overlap", "--json"]).await
+        }
+    };
+    assert_eq!(lines(&ask(bare.clone()).await), lines(&ask(path("sample")).await));
+    // Records that are damaged, or a folder that cannot be used, cost time and nothing else.
+    let mut damaged = 0;
+    let mut folders = vec![folder.path().join("cache")];
+    while let Some(one) = folders.pop() {
+        for entry in std::fs::read_dir(one).unwrap() {
+            let entry = entry.unwrap().path();
+            if entry.is_dir() {
+                folders.push(entry);
+            } else {
+                std::fs::write(entry, b"damaged").unwrap();
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 10);
+    let mended = lines(&index(&["--json"]).await).remove(0);
+    assert_eq!((&mended["symbols"], &mended["parsed"]), (&first["symbols"], &first["parsed"]));
+    let none = toryo(&["index", "--repo", &bare, "--cache", &path("bare.git/HEAD"), "--json"]).await;
+    assert_eq!(lines(&none)[0]["symbols"], first["symbols"], "{}", text(&none.stderr));
 }
