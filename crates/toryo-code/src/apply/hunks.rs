@@ -159,7 +159,7 @@ fn place(
         Found::At(at, shift) => Ok((at, shift)),
         Found::Several(places) => {
             let all = source.lines();
-            let candidate = |at: &usize| line_candidate(number_of(*at), lines[*at], &all, source);
+            let candidate = |at: &usize| line_candidate(number_of(*at), lines[*at], all, source);
             let candidates = places.iter().take(MOST_CANDIDATES).map(candidate).collect();
             Err(Miss { refusal: Refusal::AmbiguousHunk { number, places: places.len() }, candidates })
         }
