@@ -15,11 +15,19 @@ use toryo_domain::RepoPath;
 /// maker remembers how it cut them; what it makes does not depend on what it made before.
 #[derive(Debug, Default)]
 pub(crate) struct Maker {
-    cuts: HashMap<Box<str>, Box<[Box<str>]>, RandomState>,
+    /// Numbers of texts, the maker's own.
+    ids: HashMap<Box<str>, u32, RandomState>,
+    texts: Vec<Box<str>>,
+    /// Where the terms of each word stand in `terms`.
+    cuts: HashMap<Box<str>, (u32, u32), RandomState>,
+    terms: Vec<u32>,
+    /// The record in which each text was used last, counted from 1, and its number there.
+    used: Vec<(u32, u32)>,
+    records: u32,
 }
 
-/// Most words that a maker remembers; then it starts anew, so that its memory is bounded.
-const MOST_CUTS: usize = 100_000;
+/// Most texts that a maker remembers; then it starts anew, so that its memory is bounded.
+const MOST_TEXTS: usize = 200_000;
 
 impl Maker {
     /// The record of a content. Of the path only what its [`Reading`] says counts.
@@ -28,22 +36,41 @@ impl Maker {
             Ok(text) => text,
             Err(why) => return Content::Skipped(why),
         };
-        if self.cuts.len() > MOST_CUTS {
-            self.cuts.clear();
+        if self.texts.len().max(self.cuts.len()) > MOST_TEXTS {
+            *self = Self::default();
         }
+        self.records += 1;
         let outline = outline(path, &text);
         let manifest = Reading::of(path).manifest.map(|kind| Manifest::read(kind, &text));
         let record = Making::new(&text, &outline).finish(self, manifest);
         Content::Text(record.into())
     }
 
-    fn cut(&mut self, word: &str) -> &[Box<str>] {
-        if !self.cuts.contains_key(word) {
-            let mut terms: Vec<Box<str>> = Vec::new();
-            terms_of(word, |term| terms.push(term.into()));
-            self.cuts.insert(word.into(), terms.into());
+    /// The maker's number of a text.
+    fn id(&mut self, text: &str) -> u32 {
+        if let Some(id) = self.ids.get(text) {
+            return *id;
         }
-        self.cuts.get(word).map_or(&[], |terms| terms)
+        let id = self.texts.len() as u32;
+        self.ids.insert(text.into(), id);
+        self.texts.push(text.into());
+        self.used.push((0, 0));
+        id
+    }
+
+    /// Where the terms of a word stand.
+    fn cut(&mut self, word: &str) -> (u32, u32) {
+        if let Some(cut) = self.cuts.get(word) {
+            return *cut;
+        }
+        let start = self.terms.len() as u32;
+        terms_of(word, |term| {
+            let id = self.id(term);
+            self.terms.push(id);
+        });
+        let cut = (start, self.terms.len() as u32);
+        self.cuts.insert(word.into(), cut);
+        cut
     }
 }
 
@@ -83,7 +110,7 @@ impl<'t> Making<'t> {
             record,
             starts,
             owner: vec![0; lines as usize + 2],
-            words: HashMap::default(),
+            words: HashMap::with_capacity_and_hasher(text.len() / 64, RandomState::default()),
             spelled: Vec::new(),
             seen: Vec::with_capacity(text.len() / 8),
             roles: Vec::new(),
@@ -96,8 +123,8 @@ impl<'t> Making<'t> {
             self.add_symbol(symbol);
         }
         self.read_lines();
-        let mut strings = Strings::default();
-        self.add_postings(maker, &mut strings);
+        let mut strings = Strings { maker, text: String::new(), ends: Vec::new() };
+        self.add_postings(&mut strings);
         self.add_uses(&mut strings);
         self.record.imports =
             self.outline.imports.iter().map(|import| import_facts(import, &mut strings)).collect();
@@ -190,7 +217,7 @@ impl<'t> Making<'t> {
     }
 
     /// Units with the names they use: what the outline says, and where it knows nothing every word.
-    fn add_uses(&mut self, strings: &mut Strings) {
+    fn add_uses(&mut self, strings: &mut Strings<'_>) {
         let owner = |line: u32| self.owner.get(line as usize).copied().unwrap_or(0);
         let mut uses: Vec<(u32, u32)> = if self.outline.references.is_empty() {
             let distinct = self.seen.chunk_by(|a, b| a == b).map(|run| run[0]);
@@ -205,12 +232,12 @@ impl<'t> Making<'t> {
     }
 
     /// Counts terms by unit. Terms get their numbers in the order of their first unit and word.
-    fn add_postings(&mut self, maker: &mut Maker, strings: &mut Strings) {
+    fn add_postings(&mut self, strings: &mut Strings<'_>) {
         let mut spans: Vec<(u32, u32)> = Vec::with_capacity(self.spelled.len());
         let mut terms: Vec<u32> = Vec::new();
         for word in &self.spelled {
             let start = terms.len() as u32;
-            terms.extend(maker.cut(word).iter().map(|term| strings.number(term)));
+            strings.add_terms(word, &mut terms);
             spans.push((start, terms.len() as u32));
         }
         let cut = |word: u32| {
@@ -239,7 +266,7 @@ impl<'t> Making<'t> {
     }
 
     /// Joins strings and the texts of symbols.
-    fn add_texts(&mut self, strings: Strings) {
+    fn add_texts(&mut self, strings: Strings<'_>) {
         let (mut whole, ends) = strings.finish();
         let mut add = |text: &str| -> Piece {
             let start = whole.len() as u32;
@@ -256,7 +283,7 @@ impl<'t> Making<'t> {
     }
 }
 
-fn import_facts(import: &Import, strings: &mut Strings) -> ImportFacts {
+fn import_facts(import: &Import, strings: &mut Strings<'_>) -> ImportFacts {
     let here = |name: &str| {
         import
             .aliases
@@ -269,24 +296,37 @@ fn import_facts(import: &Import, strings: &mut Strings) -> ImportFacts {
     ImportFacts { module: import.module.as_str().into(), names }
 }
 
-/// Distinct strings with numbers in the order in which they came.
-#[derive(Default)]
-struct Strings {
-    numbers: HashMap<Box<str>, u32, RandomState>,
+/// Distinct strings of a record, with numbers in the order in which they came.
+struct Strings<'m> {
+    maker: &'m mut Maker,
     text: String,
     ends: Vec<u32>,
 }
 
-impl Strings {
+impl Strings<'_> {
     fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
+        let id = self.maker.id(text);
+        self.number_of(id)
+    }
+
+    /// The number of a text that the maker knows.
+    fn number_of(&mut self, id: u32) -> u32 {
+        let used = &mut self.maker.used[id as usize];
+        if used.0 != self.maker.records {
+            *used = (self.maker.records, self.ends.len() as u32);
+            self.text.push_str(&self.maker.texts[id as usize]);
+            self.ends.push(self.text.len() as u32);
         }
-        let number = self.ends.len() as u32;
-        self.numbers.insert(text.into(), number);
-        self.text.push_str(text);
-        self.ends.push(self.text.len() as u32);
-        number
+        used.1
+    }
+
+    /// Adds the numbers of a word's terms.
+    fn add_terms(&mut self, word: &str, terms: &mut Vec<u32>) {
+        let (start, end) = self.maker.cut(word);
+        for at in start..end {
+            let id = self.maker.terms[at as usize];
+            terms.push(self.number_of(id));
+        }
     }
 
     fn count(&self) -> u32 {
