@@ -6,7 +6,8 @@
 //! the type that a definition belongs to from outside, such as a receiver, or whose members a block holds.
 //! `@outer` stands around `@inner` where something belongs to a definition from outside, such as `export`;
 //! `@attached` is what belongs to the definition below it: decorators, attributes, comments of documentation.
-//! `@import` is an import; `@reference` a name that may be a use and `@ignored` one that is none.
+//! `@import` is an import; `@reference` a name that may be a use and `@ignored` one that is none; `@closed` is what
+//! no definition stands below, so that a search for definitions alone need not look there.
 
 mod ecmascript;
 mod go;
@@ -290,7 +291,7 @@ mod tests {
                 Query::new(&language.grammar(), &language.query_text()).map_err(|error| error.to_string());
             let query = query.unwrap_or_else(|error| panic!("{}: {error}", language.name));
             for name in query.capture_names() {
-                let known = "class function module variable name body owner outer inner attached import reference ignored";
+                let known = "class function module variable name body owner outer inner attached import reference ignored closed";
                 assert!(
                     name.starts_with('_') || known.split(' ').any(|known| known == *name),
                     "{}: @{name}",

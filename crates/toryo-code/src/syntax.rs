@@ -209,7 +209,9 @@ pub(crate) fn check_depth(tree: &Tree, changed: Option<&[Range<usize>]>) -> Resu
         let (start, end) = (node.start_byte(), node.end_byte());
         let touched =
             |changed: &[Range<usize>]| changed.iter().any(|part| part.start <= end && start <= part.end);
-        match changed.is_none_or(touched) {
+        // What has fewer nodes than levels are left cannot pass the bound.
+        let may_pass = node.descendant_count() + depth as usize > DEEPEST as usize;
+        match may_pass && changed.is_none_or(touched) {
             _ if too_deep => Walk::Stop,
             true => Walk::On,
             false => Walk::Skip,

@@ -262,3 +262,71 @@ fn moved(span: Span, done: &Change) -> Option<Span> {
     let by = |at: usize| at - (done.span.end - done.span.start) + done.length;
     Some(Span::new(by(span.start), by(span.end)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text with splices has the tree, faults and symbols that it has when it is read anew.
+    fn check(name: &str, text: &str, splices: &[Splice]) {
+        let path: RepoPath = name.parse().expect("a path");
+        let Ok(source) = Source::read(&path, text.as_bytes()) else { return };
+        let Ok(again) = source.spliced(splices) else { return };
+        // What declares another encoding now reads as another text.
+        let Ok(anew) = Source::read(&path, again.text.as_bytes()) else { return };
+        if anew.text != again.text {
+            return;
+        }
+        let nodes = |source: &Source| {
+            let mut nodes = Vec::new();
+            let root = source.analysis().expect("a language").tree.root_node();
+            syntax::walk(root, |node, _| {
+                nodes.push((node.kind_id(), node.byte_range(), node.start_position()));
+                syntax::Walk::On
+            });
+            nodes
+        };
+        assert_eq!(nodes(&again), nodes(&anew), "{name}: {text:?} with {splices:?}");
+        assert_eq!(again.faults(), anew.faults());
+        assert_eq!(again.symbols(), anew.symbols());
+    }
+
+    /// Cuts a text at characters: two replacements in order.
+    fn splices(text: &str, cuts: [usize; 4], new: [&str; 2]) -> Vec<Splice> {
+        let mut cuts = cuts.map(|cut| {
+            let at = cut % (text.len() + 1);
+            (0..=at).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0)
+        });
+        cuts.sort_unstable();
+        vec![Splice::new(cuts[0], cuts[1], new[0]), Splice::new(cuts[2], cuts[3], new[1])]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(96))]
+
+        #[test]
+        fn what_is_parsed_again_is_as_if_parsed_anew(
+            cuts in proptest::array::uniform4(0_usize..100_000),
+            new in proptest::array::uniform2("(x|y = 1|\\(|\\)|\\{|\\}|:|;|,| |\n|\n    |    |\"|\"\"\"|'|#|//|\x0c|é|return|def f\\(\\):|f\"|=>){0,4}"),
+        ) {
+            for (name, text) in [
+                ("a.py", include_str!("../../tests/fixtures/python/shapes.py")),
+                ("a.ts", include_str!("../../tests/fixtures/typescript/service.ts")),
+                ("a.rs", include_str!("../../tests/fixtures/rust/engine.rs")),
+                ("a.go", include_str!("../../tests/fixtures/go/server.go")),
+                ("a.java", include_str!("../../tests/fixtures/java/Service.java")),
+            ] {
+                check(name, text, &splices(text, cuts, [&new[0], &new[1]]));
+            }
+        }
+
+        #[test]
+        fn small_texts_are_parsed_again_as_anew(
+            text in "(x|y = 1|\\(|\\)|:|;| |\n|\n    |    |\"|\"\"\"|#|\x0c|é|return|def f\\(\\):|if a:\n|class A:\n|\\\\\n){0,25}",
+            cuts in proptest::array::uniform4(0_usize..200),
+            new in proptest::array::uniform2("(x|y = 1|\\(|\\)|:|;| |\n|\n    |    |\"|\"\"\"|#|\x0c|é|return|def f\\(\\):){0,3}"),
+        ) {
+            check("a.py", &text, &splices(&text, cuts, [&new[0], &new[1]]));
+        }
+    }
+}

@@ -27,3 +27,17 @@
 (import_from_statement (dotted_name (identifier) @ignored))
 (import_from_statement (relative_import (dotted_name (identifier) @ignored)))
 (aliased_import name: (dotted_name (identifier) @ignored))
+
+; No definition stands below these.
+(expression_statement) @closed
+(return_statement) @closed
+(assert_statement) @closed
+(raise_statement) @closed
+(delete_statement) @closed
+(parameters) @closed
+(argument_list) @closed
+(call) @closed
+(comparison_operator) @closed
+(boolean_operator) @closed
+(import_statement) @closed
+(import_from_statement) @closed

@@ -55,40 +55,42 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
 
 /// The symbols alone.
 pub(crate) fn symbols_of(language: &Language, text: &str, tree: &Tree) -> Vec<Symbol> {
-    outline_of(language, text, tree).symbols
+    let Some(rules) = language.rules().filter(|_| !is_junk(tree)) else { return Vec::new() };
+    let mut finds = Finds::default();
+    Finding::of(rules, language, text, &mut finds).walk(tree, Wanted::Definitions);
+    let found = definitions(&mut finds);
+    finds.placed(&found, language, text, &Lines::of(text.as_bytes()))
 }
 
 /// The outline by these rules.
 pub(super) fn outline_by(rules: &Rules, language: &Language, text: &str, tree: &Tree) -> Outline {
     let lines = Lines::of(text.as_bytes());
     let mut finds = Finds::default();
-    Finding { rules, language, text, finds: &mut finds, cursor: QueryCursor::new(), open: Vec::new() }
-        .walk(tree);
-    let mut found = std::mem::take(&mut finds.found);
-    found.sort_by_key(|found| (found.name.start_byte(), found.pattern));
-    found.dedup_by_key(|found| found.name.start_byte());
+    Finding::of(rules, language, text, &mut finds).walk(tree, Wanted::All);
+    let found = definitions(&mut finds);
     // What names itself after its type, such as a block of members, uses that name.
     let named = found.iter().filter(|found| found.owner.is_none_or(|owner| owner.id() != found.name.id()));
     finds.ignored.extend(named.map(|found| found.name.start_byte()));
     finds.ignored.sort_unstable();
-    found.sort_by_key(|found| (found.node.start_byte(), found.name.start_byte()));
-    finds.attached.sort_by_key(|attached| attached.span.end);
     let mut outline = Outline { references: references(&finds, text, &lines), ..Outline::default() };
-    for node in finds.imports {
+    for node in &finds.imports {
         let from = outline.imports.len();
-        (language.imports)(node, text, &mut outline.imports);
+        (language.imports)(*node, text, &mut outline.imports);
         let line = lines.number_at(node.start_byte());
         outline.imports[from..].iter_mut().for_each(|import| import.line = line);
     }
-    let placing = Placing {
-        language,
-        text,
-        lines: &lines,
-        outer_starts: &finds.outer_starts,
-        attached: &finds.attached,
-    };
-    outline.symbols = placing.symbols(&found);
+    outline.symbols = finds.placed(&found, language, text, &lines);
     outline
+}
+
+/// The definitions in the order of the text; of several for one name the first pattern's.
+fn definitions<'tree>(finds: &mut Finds<'tree>) -> Vec<Found<'tree>> {
+    let mut found = std::mem::take(&mut finds.found);
+    found.sort_by_key(|found| (found.name.start_byte(), found.pattern));
+    found.dedup_by_key(|found| found.name.start_byte());
+    found.sort_by_key(|found| (found.node.start_byte(), found.name.start_byte()));
+    finds.attached.sort_by_key(|attached| attached.span.end);
+    found
 }
 
 /// The uses that are neither names of definitions nor part of an import.
@@ -127,6 +129,22 @@ struct Finds<'tree> {
     ignored: Vec<usize>,
 }
 
+impl Finds<'_> {
+    /// The symbols of definitions.
+    fn placed(&self, found: &[Found<'_>], language: &Language, text: &str, lines: &Lines) -> Vec<Symbol> {
+        let (outer_starts, attached) = (&self.outer_starts, self.attached.as_slice());
+        Placing { language, text, lines, outer_starts, attached }.symbols(found)
+    }
+}
+
+/// What a walk looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    /// Not names that are used: what holds no definitions is passed over.
+    Definitions,
+}
+
 /// A walk over a tree.
 struct Finding<'a, 'tree> {
     rules: &'a Rules,
@@ -138,8 +156,12 @@ struct Finding<'a, 'tree> {
     open: Vec<(usize, bool)>,
 }
 
-impl<'tree> Finding<'_, 'tree> {
-    fn walk(&mut self, tree: &'tree Tree) {
+impl<'a, 'tree> Finding<'a, 'tree> {
+    fn of(rules: &'a Rules, language: &'a Language, text: &'a str, finds: &'a mut Finds<'tree>) -> Self {
+        Self { rules, language, text, finds, cursor: QueryCursor::new(), open: Vec::new() }
+    }
+
+    fn walk(&mut self, tree: &'tree Tree, wanted: Wanted) {
         if self.rules.everywhere {
             self.query(tree.root_node());
             self.finds.imports.sort_by_key(Node::start_byte);
@@ -151,11 +173,13 @@ impl<'tree> Finding<'_, 'tree> {
             let node = cursor.node();
             let number = node.kind_id();
             let mut field = None;
+            let mut closed = false;
             if let Some(kind) = self.rules.kind(number) {
                 if kind.asks_field {
                     field = cursor.field_id().map(std::num::NonZero::get);
                 }
-                if !kind.chains.is_empty() {
+                closed = kind.closed && wanted == Wanted::Definitions && !node.has_error();
+                if wanted == Wanted::All && !kind.chains.is_empty() {
                     let mut fits = kind.chains.iter().filter(|chain| chain.fits(field, &above));
                     // One that makes it no use decides.
                     if let Some(first) = fits.next() {
@@ -167,7 +191,7 @@ impl<'tree> Finding<'_, 'tree> {
                     self.at_root(node, kind.root);
                 }
             }
-            if cursor.goto_first_child() {
+            if !closed && cursor.goto_first_child() {
                 above.push((number, field));
                 continue;
             }
@@ -285,10 +309,12 @@ mod tests {
         let language = language::of(&name.parse().expect("a path")).expect("a language");
         let tree = syntax::parse(language, text).expect("a text within bounds");
         let ready = language.rules().expect("queries that compile");
-        let plain = Rules::plain(&language.grammar(), &language.query_text()).expect("queries that compile");
+        let (_, plain) =
+            PLAIN.iter().find(|(name, _)| *name == language.name).expect("rules of the language");
         let (ready, plain) =
-            (outline_by(ready, language, text, &tree), outline_by(&plain, language, text, &tree));
+            (outline_by(ready, language, text, &tree), outline_by(plain, language, text, &tree));
         assert_eq!(ready, plain, "{name}: {text}");
+        assert_eq!(symbols_of(language, text, &tree), ready.symbols, "{name}: {text}");
     }
 
     #[test]

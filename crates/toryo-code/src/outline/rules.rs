@@ -45,6 +45,8 @@ pub(super) struct Kind {
     pub(super) root: Root,
     /// The chains that end here.
     pub(super) chains: Vec<Chain>,
+    /// Whether no definition stands below it.
+    pub(super) closed: bool,
     /// Whether a chain asks in which field of its parent such a node stands.
     pub(super) asks_field: bool,
 }
@@ -113,6 +115,11 @@ impl Rules {
             let text =
                 queries.get(query.start_byte_for_pattern(pattern)..query.end_byte_for_pattern(pattern))?;
             let words = words(text);
+            if let ["(", kind, ")", "@closed"] = words.as_slice() {
+                rules.kinds[usize::from(number_of(kind, grammar)?)].closed = true;
+                query.disable_pattern(pattern);
+                continue;
+            }
             match chain(&words, grammar) {
                 Some((leaf, chain)) => {
                     rules.add(leaf, chain);

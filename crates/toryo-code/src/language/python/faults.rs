@@ -7,8 +7,11 @@ use tree_sitter::Node;
 /// Blocks without statements, lines that do not align, and statements and quotes of Python 2.
 pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
     let mut found = Vec::new();
+    // Expressions hold no statements; among them only back quotes are at fault.
+    let all = text.contains('`');
     syntax::walk(root, |node, _| {
-        match node.kind() {
+        let kind = node.kind();
+        match kind {
             "module" => misaligned(node, Some((0, 0)), text, &mut found),
             "block" => {
                 let mut cursor = node.walk();
@@ -32,9 +35,18 @@ pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
             }
             _ => {}
         }
-        Walk::On
+        if all || node.has_error() || holds_statements(kind) { Walk::On } else { Walk::Skip }
     });
     found
+}
+
+/// Whether statements may stand below this kind of node.
+fn holds_statements(kind: &str) -> bool {
+    let compound = "module block decorated_definition class_definition function_definition if_statement for_statement \
+        while_statement try_statement with_statement match_statement";
+    kind.ends_with("_clause")
+        || kind.ends_with("_group")
+        || compound.split_ascii_whitespace().any(|word| word == kind)
 }
 
 /// Whether a `try` has what makes it one.
