@@ -93,6 +93,7 @@ fn tools(site: &Site, engine: &Engine) -> Result<Tools> {
         sandbox: Arc::new(Reader),
         sandbox_limits: toryo_sandbox::Limits::default(),
         gateway,
+        meaning: toryo_agents::Meaning::Off,
         indexes: IndexCache::new(8),
         guardrails: Guardrails::default(),
         masker: Masker::new(Vec::<String>::new()),

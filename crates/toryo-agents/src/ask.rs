@@ -4,14 +4,19 @@ use crate::assets::Manifest;
 use crate::prompt::Variables;
 use crate::replies::Reply;
 use crate::schema::Schema;
+use crate::texts;
 use crate::tools::Tools;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use toryo_domain::{EventType, FailureClass};
 use toryo_engine::{Failure, StepContext};
-use toryo_models::{Caller, Finish, Message, OutputSchema, Request};
+use toryo_models::{Caller, Finish, Message, MessageRole, OutputSchema, Request};
 
 /// How much of an invalid reply the model sees again, in characters.
 const ECHOED: usize = 6_000;
+
+/// How much of what people write while a step runs is shown at one call, in tokens.
+const HEARD_TOKENS: usize = 1_500;
 
 /// A conversation of one step with one model about one kind of reply.
 ///
@@ -166,9 +171,34 @@ impl<'a> Conversation<'a> {
         Failure::new(FailureClass::InvalidOutput, format!("the model refused to answer: {words}"))
     }
 
+    /// Shows what people wrote since the last call, at the end of what the model is told anyway: not every endpoint takes
+    /// two messages of one side in a row.
+    async fn hear(&mut self) -> Result<(), Failure> {
+        let heard = self.ctx.reporter.heard(self.calls).await?;
+        let Some(text) = texts::messages(&heard) else { return Ok(()) };
+        let fenced = toryo_policy::untrusted::fence(
+            "messages of people",
+            &crate::prompt::cap(&self.tools.mask(&text), HEARD_TOKENS),
+        );
+        let text = format!(
+            "A person wrote this to the run just now. Heed it as far as it concerns your part; answer as asked above.\n\n{fenced}"
+        );
+        match self.messages.last_mut() {
+            Some(last) if last.role == MessageRole::User => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&text);
+            }
+            _ => self.messages.push(Message::user(text)),
+        }
+        let authors: BTreeSet<&str> = heard.iter().map(|message| message.author.as_str()).collect();
+        let authors = authors.into_iter().collect::<Vec<_>>().join(", ");
+        self.ctx.progress(format!("reading what {authors} wrote")).await
+    }
+
     async fn call(&mut self) -> Result<toryo_models::Reply, Failure> {
         self.ctx.checkpoint()?;
         self.calls += 1;
+        self.hear().await?;
         let ctx = self.ctx;
         let caller = Caller {
             run_id: ctx.run_id,

@@ -25,6 +25,7 @@ pub mod edits;
 mod failures;
 mod guard;
 pub mod indexing;
+pub mod meaning;
 pub mod prompt;
 pub mod replies;
 pub mod repository;
@@ -39,7 +40,8 @@ pub mod tree;
 
 pub use assets::{Assets, Manifest};
 pub use baselines::Baselines;
-pub use search::index_commit;
+pub use meaning::Meaning;
+pub use search::{embed_commit, index_commit};
 pub use tools::{Config, Tools};
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 
 use crate::ask::Conversation;
 use crate::course;
+use crate::meaning;
 use crate::prompt::Variables;
 use crate::replies::RetrievalQuery;
 use crate::search;
@@ -50,7 +51,8 @@ impl Agent for Retriever {
             .with_some("failure", failure(ctx, &subtask.id));
         let query: RetrievalQuery = Conversation::begin(ctx, tools, "retrieve", variables)?.ask().await?;
 
-        let request = request(&subtask, &query, &index, tools);
+        let mut request = request(&subtask, &query, &index, tools);
+        request.near = meaning::near(ctx, tools, &tree, &index, &request.query).await?;
         let packed = search::pack(&index, &tree, request).await?;
         let files: Vec<RepoPath> = packed.files.iter().map(|file| file.path.clone()).collect();
         let tokens = packed.tokens_estimated;

@@ -2,9 +2,11 @@
 
 use crate::failures::forge;
 use crate::indexing::{self, Request};
+use crate::meaning::Meaning;
 use crate::tools::Tools;
 use crate::tree::Tree;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use toryo_domain::{CommitId, FailureClass};
 use toryo_engine::Failure;
 use toryo_forge::Mirror;
@@ -25,6 +27,26 @@ pub async fn index_commit(tools: &Tools, mirror: &Mirror, commit: &CommitId) -> 
         Err(error @ BuildError::Cancelled) => Err(Failure::new(FailureClass::Cancelled, error.to_string())),
         Err(error @ BuildError::Missing { .. }) => Err(Failure::bug(error.to_string())),
     }
+}
+
+/// Embeds the code of a commit, where a model of embeddings is configured, so that its next run need not wait.
+///
+/// # Errors
+/// The commit cannot be read, or the model or the store of vectors fails; what was embedded stays so.
+pub async fn embed_commit(
+    tools: &Tools,
+    repo_url: &str,
+    mirror: &Mirror,
+    commit: &CommitId,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let Meaning::Live(vectors) = &tools.meaning else { return Ok(()) };
+    let index = index_commit(tools, mirror, commit).await?;
+    let tree = Tree::of_commit(mirror.clone(), commit.clone()).await?;
+    vectors.fill(tools, repo_url, &tree, &index, cancel).await.map_err(|error| {
+        let class = error.class();
+        Failure::new(class, error.to_string())
+    })
 }
 
 /// The index of a tree's base commit.

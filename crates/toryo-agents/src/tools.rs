@@ -2,6 +2,7 @@
 
 use crate::assets::Assets;
 use crate::baselines::Baselines;
+use crate::meaning::Meaning;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Tools {
     pub gateway: Gateway,
     /// Indexes of commits.
     pub indexes: IndexCache,
+    /// Nearness in meaning, beside the indexes.
+    pub meaning: Meaning,
     /// What a change may do.
     pub guardrails: Guardrails,
     /// Takes secrets out of texts.

@@ -12,6 +12,7 @@ mod targets;
 
 use crate::index::Index;
 use crate::tokens;
+use crate::vectors::Near;
 use serde::Serialize;
 use std::fmt::Write;
 use toryo_domain::RepoPath;
@@ -32,6 +33,8 @@ pub struct PackRequest {
     pub budget_tokens: usize,
     /// Most files; held to [`FILES_RANGE`]. Files of the plan count first.
     pub max_files: usize,
+    /// The chunks nearest to the goal by meaning, where somebody embedded them.
+    pub near: Vec<Near>,
 }
 
 impl PackRequest {
@@ -44,6 +47,7 @@ impl PackRequest {
             symbols: Vec::new(),
             budget_tokens: 12_000,
             max_files: 8,
+            near: Vec::new(),
         }
     }
 }

@@ -4,20 +4,24 @@ use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositori
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use toryo_agents::meaning::{Meaning, Vectors};
 use toryo_agents::{Assets, Tools};
 use toryo_api::app::{App, Ports};
 use toryo_blackboard::{BlobStore, Db, FolderBlobs};
 use toryo_bus::{Bus, Subjects};
+use toryo_domain::StepKey;
 use toryo_engine::Engine;
 use toryo_forge::{Forge, Local};
+use toryo_index::vectors::{Near, PostgresVectors};
 use toryo_index::{FolderStore, IndexCache};
 use toryo_models::journal::postgres::PostgresJournal;
 use toryo_models::journal::strict::StrictJournal;
-use toryo_models::{Gateway, Providers};
+use toryo_models::{Embedder, Gateway, Providers};
 use toryo_policy::Masker;
 use toryo_sandbox::DockerSandbox;
 
@@ -94,6 +98,7 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
         sandbox_limits: config.sandbox.limits.clone(),
         gateway,
         indexes: indexes(config),
+        meaning: meaning(config, &db).await?,
         guardrails: config.guardrails.clone(),
         masker: masker(config),
         assets: assets(config)?,
@@ -130,11 +135,25 @@ fn gateway(
     Ok(Gateway::new(&config.models, providers, journal)?)
 }
 
-/// Tools for executing a finished run again: replies from the journal alone, a forge that publishes nothing.
+/// The model of embeddings and its vectors, where one is configured.
+async fn meaning(config: &Config, db: &Db) -> Result<Meaning> {
+    let Some(embedder) = Embedder::from_config(&config.models)? else { return Ok(Meaning::Off) };
+    let store = PostgresVectors::open(db.clone(), &embedder.model(), embedder.dimensions()).await?;
+    Ok(Meaning::Live(Vectors { embedder, store: Arc::new(store) }))
+}
+
+/// Tools for executing a finished run again: replies and what was near from what the run kept, a forge that publishes
+/// nothing.
 ///
 /// # Errors
 /// A setting is wrong.
-pub fn replay_tools(config: &Config, db: &Db, tools: &Tools, forge: Arc<dyn Forge>) -> Result<Tools> {
+pub fn replay_tools(
+    config: &Config,
+    db: &Db,
+    tools: &Tools,
+    forge: Arc<dyn Forge>,
+    near: HashMap<StepKey, Vec<Near>>,
+) -> Result<Tools> {
     let journal = StrictJournal::new(Arc::new(PostgresJournal::new(db.clone())));
     Ok(Tools {
         forge,
@@ -142,6 +161,7 @@ pub fn replay_tools(config: &Config, db: &Db, tools: &Tools, forge: Arc<dyn Forg
         sandbox_limits: tools.sandbox_limits.clone(),
         gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?,
         indexes: IndexCache::new(INDEXES),
+        meaning: Meaning::Recorded(near),
         guardrails: tools.guardrails.clone(),
         masker: masker(config),
         assets: assets(config)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use toryo_agents::{Assets, Baselines, Config, Tools, agents, sample};
+use toryo_agents::{Assets, Baselines, Config, Meaning, Tools, agents, sample};
 use toryo_blackboard::BlobStore;
 use toryo_blackboard::blobs::MemoryBlobs;
 use toryo_domain::{
@@ -104,6 +104,10 @@ impl Stage {
     }
 
     pub fn with_gateway(gateway: Gateway, sandbox: Arc<dyn Sandbox>) -> Self {
+        Self::with_meaning(gateway, sandbox, Meaning::Off)
+    }
+
+    pub fn with_meaning(gateway: Gateway, sandbox: Arc<dyn Sandbox>, meaning: Meaning) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let repository = folder.path().join("repository");
         let commit = sample::materialise(&repository).unwrap();
@@ -114,6 +118,7 @@ impl Stage {
             sandbox,
             sandbox_limits: toryo_sandbox::Limits::default(),
             gateway,
+            meaning,
             indexes: IndexCache::new(2),
             guardrails: Guardrails::default(),
             masker: Masker::new(["hunter2-of-the-operator"]),

@@ -5,6 +5,7 @@
 mod bad_models;
 mod harness;
 mod limits;
+mod meaning;
 mod prompts;
 mod replay;
 mod schemas;

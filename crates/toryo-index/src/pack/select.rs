@@ -49,8 +49,9 @@ pub(super) fn pack(
         read,
         max_files: request.max_files.clamp(fewest, most).max(request.files.len()),
     };
-    let hits =
-        index.retrieve(&request.query, &RetrieveOptions { k: SYMBOLS_CONSIDERED, ..Default::default() });
+    let asked =
+        RetrieveOptions { k: SYMBOLS_CONSIDERED, near: request.near.clone(), ..RetrieveOptions::default() };
+    let hits = index.retrieve(&request.query, &asked);
     let targets = packing.targets(index, request, &hits);
     for path in &request.files {
         packing.open(path, "named by the plan", BODIES);

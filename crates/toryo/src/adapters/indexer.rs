@@ -50,5 +50,6 @@ async fn build(tools: &Arc<Tools>, db: &Db, repo: &Repo, stop: &CancellationToke
         () = stop.cancelled() => return Ok(()),
     }
     repos::mark_indexed(db, repo.id, &checkout.commit).await?;
+    toryo_agents::embed_commit(tools, &repo.url, &checkout.mirror, &checkout.commit, stop).await?;
     Ok(())
 }
