@@ -1,6 +1,7 @@
 //! The long-running parts of a process: API, worker, relay, sweeper, listener. Each has an owner that awaits it.
 
 use crate::config::Config;
+use crate::open_files;
 use crate::wiring::Parts;
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub enum Duty {
 /// # Errors
 /// It is taken or not allowed.
 pub async fn listen(config: &Config) -> Result<TcpListener> {
+    open_files::raise_limit();
     let address = config.server.listen;
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot serve on {address}; is another Toryo running? choose one with --listen")

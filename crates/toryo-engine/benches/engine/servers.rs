@@ -1,0 +1,68 @@
+//! Postgres with `fsync` on and NATS, for this benchmark alone, and what they count.
+
+use crate::processes::Processes;
+use sqlx::{Connection, PgConnection};
+use std::path::PathBuf;
+use toryo_testkit::stack::{OwnServers, Services};
+
+/// The servers.
+pub struct Servers {
+    own: OwnServers,
+    observer: tokio::sync::Mutex<PgConnection>,
+}
+
+/// What Postgres counted, over all its sessions that have ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    pub commits: i64,
+    pub syncs: i64,
+}
+
+impl Servers {
+    pub async fn start(folder: PathBuf) -> Self {
+        let own = OwnServers::start_in(folder).await;
+        let observer = PgConnection::connect(own.stack.database_url()).await.expect("a session");
+        let servers = Self { own, observer: observer.into() };
+        assert_eq!(servers.scalar::<String>("show fsync").await, "on");
+        servers
+    }
+
+    /// An empty database, and a prefix for the subjects.
+    pub async fn fresh(&self) -> Services {
+        self.own.services().await
+    }
+
+    pub async fn version(&self) -> String {
+        self.scalar("show server_version").await
+    }
+
+    async fn scalar<T>(&self, statement: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(statement).fetch_one(&mut *self.observer.lock().await).await.expect("an answer")
+    }
+
+    /// Commits in the database of this name, and syncs of the log by all. Sessions report when they end, at the latest.
+    pub async fn counted(&self, database_url: &str) -> Counted {
+        let name = database_url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a name");
+        let mut observer = self.observer.lock().await;
+        let sessions = "select count(*) from pg_stat_activity where datname = $1";
+        while sqlx::query_scalar::<_, i64>(sessions).bind(name).fetch_one(&mut *observer).await.expect("a count") > 0
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let commits = "select xact_commit from pg_stat_database where datname = $1";
+        let commits = sqlx::query_scalar(commits).bind(name).fetch_one(&mut *observer).await.expect("commits");
+        let syncs = "select coalesce(sum(fsyncs), 0)::bigint from pg_stat_io where object = 'wal'";
+        let syncs = sqlx::query_scalar(syncs).fetch_one(&mut *observer).await.expect("syncs");
+        Counted { commits, syncs }
+    }
+
+    /// Processor time that both servers used so far.
+    pub fn cpu(&self) -> (f64, f64) {
+        let processes = Processes::look();
+        let used = |name: &str| processes.mine(name).map(|process| process.cpu_ms()).sum();
+        (used("postgres"), used("nats-server"))
+    }
+}
