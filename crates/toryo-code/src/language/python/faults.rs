@@ -7,8 +7,12 @@ use tree_sitter::Node;
 /// Blocks without statements, lines that do not align, and statements and quotes of Python 2.
 pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
     let mut found = Vec::new();
-    // Expressions hold no statements; among them only back quotes are at fault.
-    let all = text.contains('`');
+    // Expressions hold no statements; in them only back quotes are at fault.
+    let quotes: Vec<usize> = text.match_indices('`').map(|(at, _)| at).collect();
+    let holds_quotes = |node: Node<'_>| {
+        let first = quotes.partition_point(|quote| *quote < node.start_byte());
+        quotes.get(first).is_some_and(|quote| *quote < node.end_byte())
+    };
     syntax::walk(root, |node, _| {
         let kind = node.kind();
         match kind {
@@ -35,7 +39,7 @@ pub(super) fn faults(root: Node<'_>, text: &str) -> Vec<Fault> {
             }
             _ => {}
         }
-        if all || node.has_error() || holds_statements(kind) { Walk::On } else { Walk::Skip }
+        if holds_statements(kind) || node.has_error() || holds_quotes(node) { Walk::On } else { Walk::Skip }
     });
     found
 }
