@@ -4,7 +4,7 @@
 //! swept by the next one of its run. Whoever reserves holds the lock of the run's row, so two callers see each other.
 
 use crate::model_calls::Spent;
-use crate::{Error, db::Connection, row};
+use crate::{Db, Error, db::Connection, row};
 use toryo_domain::{RunId, StepId, Usd};
 
 /// One call to reserve for.
@@ -79,4 +79,14 @@ pub async fn remove(db: &mut Connection, step: StepId, call_no: u32, fence: i64)
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// Gives back what was reserved under leases that are gone: their processes died before they could.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn remove_lost(db: &Db) -> Result<u64, Error> {
+    let statement = "delete from reservations where not exists (select 1 from steps where steps.id = \
+                     reservations.step_id and steps.fence = reservations.fence and steps.status = 'running')";
+    Ok(sqlx::query(statement).execute(db.pool()).await?.rows_affected())
 }

@@ -10,7 +10,7 @@ use crate::{Failure, agent};
 use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use toryo_blackboard::{Claim, Error, db, leases, runs, workers};
+use toryo_blackboard::{Claim, Error, db, leases, reservations, runs, workers};
 use toryo_domain::{
     EventType, FailureClass, Limit, NewEvent, RunId, RunSignal, RunStatus, Stopping,
 };
@@ -49,6 +49,7 @@ pub async fn sweep(engine: &Engine) -> Result<(), Error> {
             tracing::error!(%run, error = %chain(&error), "run {run} was not stopped at its time limit");
         }
     }
+    reservations::remove_lost(&engine.db).await?;
     workers::remove_gone(&engine.db).await?;
     Ok(())
 }

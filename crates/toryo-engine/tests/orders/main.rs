@@ -59,3 +59,9 @@ fn any_order_of_outcomes_and_commands_keeps_the_invariants() {
         panic!("{found}");
     }
 }
+
+#[test]
+fn what_a_lost_lease_reserved_is_given_back_and_what_a_held_one_did_is_not() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { Table::laid().await.reserve_and_lose().await });
+}

@@ -55,27 +55,49 @@ impl Table {
         Self { engine: Engine::new(db, bus, config), pool }
     }
 
+    /// Money that is reserved under a lease, and what becomes of it when the lease is lost.
+    pub async fn reserve_and_lose(&self) {
+        let run = submit(&self.engine, &wish(Approval::None), None).await.unwrap().run_id;
+        let mut game = Game { table: self, run, claims: vec![], memory: Memory::default() };
+        game.claim(0).await.unwrap();
+        let reserve = "insert into reservations (run_id, step_id, call_no, fence, cost_nano_usd, tokens) \
+                       select run_id, id, 1, fence, 5, 5 from steps where run_id = $1 and status = 'running'";
+        sqlx::query(reserve).bind(run.uuid()).execute(&self.pool).await.unwrap();
+        let count = async || -> i64 {
+            let statement = "select count(*) from reservations where run_id = $1";
+            sqlx::query_scalar(statement).bind(run.uuid()).fetch_one(&self.pool).await.unwrap()
+        };
+        game.give(Order::Sweep).await.unwrap();
+        assert_eq!(count().await, 1);
+        game.give(Order::LeasesRunOut).await.unwrap();
+        assert_eq!(count().await, 0);
+    }
+
     /// Gives the orders one by one, and then lets everything go well.
     pub async fn play(&self, approval: usize, orders: &[Order]) -> Result<(), String> {
-        let wish = NewTask {
-            repo_url: "/srv/repository".into(),
-            goal: "make it right".into(),
-            issue_id: None,
-            base_branch: None,
-            constraints: vec![],
-            acceptance_criteria: vec![],
-            priority: Priority::Normal,
-            approval: [Approval::None, Approval::Plan, Approval::Pr, Approval::All][approval % 4],
-            limits: Limits { usd: Usd::from_nanos(1), tokens: 1, minutes: 10, repair_loops: 2 },
-            labels: vec![],
-            source: "api".into(),
-        };
+        let wish = wish([Approval::None, Approval::Plan, Approval::Pr, Approval::All][approval % 4]);
         let run = submit(&self.engine, &wish, None).await.unwrap().run_id;
         let mut game = Game { table: self, run, claims: vec![], memory: Memory::default() };
         for (number, order) in orders.iter().enumerate() {
             game.give(*order).await.map_err(|what| format!("order {number}, {order:?}: {what}"))?;
         }
         game.go_well().await
+    }
+}
+
+fn wish(approval: Approval) -> NewTask {
+    NewTask {
+        repo_url: "/srv/repository".into(),
+        goal: "make it right".into(),
+        issue_id: None,
+        base_branch: None,
+        constraints: vec![],
+        acceptance_criteria: vec![],
+        priority: Priority::Normal,
+        approval,
+        limits: Limits { usd: Usd::from_nanos(1), tokens: 1, minutes: 10, repair_loops: 2 },
+        labels: vec![],
+        source: "api".into(),
     }
 }
 
