@@ -20,7 +20,7 @@ impl Sandbox for Reader {
     }
 
     async fn run(&self, job: &Job, _: &Progress, cancel: &CancellationToken) -> Result<JobReport, Error> {
-        let down = |error| Error::Engine { action: "start".into(), source: Box::new(error) };
+        let down = |error| Error::Engine { action: "start", source: Box::new(error) };
         reached(Boundary::SandboxStarts).await.map_err(down)?;
         tokio::select! {
             () = cancel.cancelled() => return Err(Error::Cancelled),

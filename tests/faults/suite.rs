@@ -31,6 +31,12 @@ const ARMED: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(120);
 const TICK: Duration = Duration::from_millis(40);
 
+/// What is done at a boundary.
+const ACTIONS: [&str; 3] = ["kill", "stop", "error"];
+/// The kinds of step that every run of the sample has; `draft` comes only at a limit.
+const KINDS: [&str; 9] =
+    ["spec", "plan", "retrieve", "reproduce", "code", "test", "critic", "merge", "integrate"];
+
 /// How much is to be done.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -50,6 +56,9 @@ pub struct Figures {
     pub troubles: usize,
     pub disturbed: usize,
     pub replies: Replies,
+    /// Requests that the model's server answered in full a second time: each has to be a reply that was lost on its way
+    /// to the journal.
+    pub answered_again: usize,
     pub seconds: u64,
 }
 
@@ -90,6 +99,31 @@ struct Storm {
     dice: Dice,
 }
 
+/// What is still to be done.
+struct Schedule {
+    /// Boundary and action.
+    pairs: Vec<(String, String)>,
+    armed: Vec<Armed>,
+    met: usize,
+    troubles: Vec<Trouble>,
+    trouble_count: usize,
+    /// Boundaries met and runs ended between two troubles.
+    pace: usize,
+    next_blow: Instant,
+}
+
+struct Armed {
+    name: String,
+    action: String,
+    since: Instant,
+}
+
+impl Schedule {
+    const fn is_over(&self) -> bool {
+        self.pairs.is_empty() && self.armed.is_empty() && self.troubles.is_empty()
+    }
+}
+
 /// Everything, from the first server to the last look.
 pub async fn run(plan: Plan) -> Result<Figures> {
     crate::replies::self_check()?;
@@ -109,7 +143,9 @@ pub async fn run(plan: Plan) -> Result<Figures> {
     let replies = Replies::read(&std::fs::read_to_string(&site.notes)?, &excused)?;
     ensure!(replies.paid_twice.is_empty(), "replies were paid twice: {:#?}", replies.paid_twice);
     model.assert_clean();
+    let answered_again = model.paid_twice().len();
     let figures = Figures {
+        answered_again,
         runs: storm.runs.len(),
         pairs,
         troubles,
@@ -203,83 +239,98 @@ impl Storm {
     }
 
     async fn storm(&mut self) -> Result<(usize, usize)> {
-        let mut pairs = self.pairs();
-        let count = pairs.len();
-        let mut troubles = self.troubles();
-        let trouble_count = troubles.len();
-        let every = (count + self.plan.runs) / (trouble_count + 1) + 1;
-        let (mut armed, mut progress): (Vec<(String, String, Instant)>, usize) = (vec![], 0);
-        let mut next_blow = Instant::now() + Duration::from_secs(1);
-        while !pairs.is_empty()
-            || !armed.is_empty()
-            || !troubles.is_empty()
-            || self.runs.len() < self.plan.runs
-        {
+        let (pairs, troubles) = (self.pairs(), self.troubles());
+        let (pair_count, trouble_count) = (pairs.len(), troubles.len());
+        let mut schedule = Schedule {
+            pairs,
+            armed: vec![],
+            met: 0,
+            troubles,
+            trouble_count,
+            pace: (pair_count + self.plan.runs) / (trouble_count + 1) + 1,
+            next_blow: Instant::now(),
+        };
+        while !schedule.is_over() || self.runs.len() < self.plan.runs {
             self.step().await?;
-            for at in (0..armed.len()).rev() {
-                let (name, action, since) = &armed[at];
-                if !self.fleet.is_armed(name) {
-                    armed.remove(at);
-                    progress += 1;
-                } else {
-                    ensure!(
-                        since.elapsed() < PATIENCE,
-                        "boundary {name} was not met to {action} in {PATIENCE:?}"
-                    );
-                }
-            }
-            while armed.len() < ARMED {
-                let Some(at) =
-                    pairs.iter().rposition(|(name, _)| armed.iter().all(|(other, ..)| name != other))
-                else {
-                    break;
-                };
-                let (name, action) = pairs.remove(at);
-                self.fleet.arm(&name, &action)?;
-                armed.push((name, action, Instant::now()));
-            }
-            if progress + self.ended() >= every * (trouble_count - troubles.len() + 1)
-                || (pairs.is_empty() && armed.is_empty())
-            {
-                if let Some(trouble) = troubles.pop() {
-                    eprintln!(
-                        "faults: {trouble:?} ({} runs, {} boundaries left)",
-                        self.runs.len(),
-                        pairs.len()
-                    );
-                    self.scene
-                        .make(trouble, &mut self.fleet)
-                        .await
-                        .with_context(|| format!("{trouble:?}"))?;
-                }
-            }
-            if self.plan.long && Instant::now() > next_blow {
-                next_blow = Instant::now() + Duration::from_millis(1500 + self.dice.below(4000) as u64);
-                let (who, stop) = (self.dice.below(WORKERS), self.dice.below(3) == 0);
-                if stop { self.fleet.stop(who) } else { self.fleet.kill(who) }
-            }
+            self.arm(&mut schedule)?;
+            self.make_trouble(&mut schedule).await?;
+            self.blow(&mut schedule);
         }
-        Ok((count, trouble_count))
+        Ok((pair_count, trouble_count))
+    }
+
+    /// Arms the next boundaries in place of those that were met.
+    fn arm(&self, schedule: &mut Schedule) -> Result<()> {
+        for Armed { name, action, since } in &schedule.armed {
+            let waited = self.fleet.is_armed(name) && since.elapsed() > PATIENCE;
+            ensure!(!waited, "boundary {name} was not met to {action} in {PATIENCE:?}");
+        }
+        let before = schedule.armed.len();
+        schedule.armed.retain(|armed| self.fleet.is_armed(&armed.name));
+        schedule.met += before - schedule.armed.len();
+        while schedule.armed.len() < ARMED {
+            let armed = &schedule.armed;
+            let is_free = |(name, _): &(String, String)| armed.iter().all(|other| other.name != *name);
+            let Some(at) = schedule.pairs.iter().rposition(is_free) else { break };
+            let (name, action) = schedule.pairs.remove(at);
+            self.fleet.arm(&name, &action)?;
+            schedule.armed.push(Armed { name, action, since: Instant::now() });
+        }
+        Ok(())
+    }
+
+    /// Spreads the troubles over the storm.
+    async fn make_trouble(&mut self, schedule: &mut Schedule) -> Result<()> {
+        let made = schedule.trouble_count - schedule.troubles.len();
+        let is_due = schedule.met + self.ended() >= schedule.pace * (made + 1);
+        let is_late = schedule.pairs.is_empty() && schedule.armed.is_empty();
+        if (is_due || is_late)
+            && let Some(trouble) = schedule.troubles.pop()
+        {
+            eprintln!(
+                "faults: {trouble:?} ({} runs, {} boundaries left)",
+                self.runs.len(),
+                schedule.pairs.len()
+            );
+            self.scene.make(trouble, &mut self.fleet).await.with_context(|| format!("{trouble:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// In the long form: a worker is killed or stopped at whatever it is doing.
+    fn blow(&mut self, schedule: &mut Schedule) {
+        if self.plan.long && Instant::now() > schedule.next_blow {
+            schedule.next_blow = Instant::now() + Duration::from_millis(1500 + self.dice.below(4000) as u64);
+            let (who, stop) = (self.dice.below(WORKERS), self.dice.below(3) == 0);
+            if stop { self.fleet.stop(who) } else { self.fleet.kill(who) }
+        }
     }
 
     /// What is to be done at which boundary, in an order of its own for every seed.
     fn pairs(&mut self) -> Vec<(String, String)> {
         let mut pairs = vec![];
         for boundary in Boundary::ALL {
-            for action in ["kill", "stop", "error"] {
+            for action in ACTIONS {
                 pairs.push((boundary.as_str().to_owned(), action.to_owned()));
             }
         }
-        if self.plan.long {
-            for boundary in Boundary::ALL.iter().filter(|boundary| is_of_a_step(**boundary)) {
-                for kind in
-                    ["spec", "plan", "retrieve", "reproduce", "code", "test", "critic", "merge", "integrate"]
-                {
-                    for action in ["kill", "stop", "error"] {
-                        pairs.push((format!("{}@{kind}", boundary.as_str()), action.to_owned()));
-                    }
-                }
+        for kind in KINDS {
+            // Stopped there, a step is executed a second time by another worker, and the first one comes back with its
+            // outcome when the second one's is stored.
+            let mut blows = vec![
+                (Boundary::AgentEnded, "stop"),
+                (Boundary::AgentEnded, "error"),
+                (Boundary::OutcomeWritten, "kill"),
+                (Boundary::OutcomeCommitted, "kill"),
+            ];
+            if self.plan.long {
+                let all = Boundary::ALL.iter().copied().filter(|boundary| is_of_a_step(*boundary));
+                blows = all.flat_map(|boundary| ACTIONS.map(|action| (boundary, action))).collect();
             }
+            let named = |(boundary, action): (Boundary, &str)| {
+                (format!("{}@{kind}", boundary.as_str()), action.to_owned())
+            };
+            pairs.extend(blows.into_iter().map(named));
         }
         if let Some(only) = &self.plan.only {
             pairs.retain(|(name, _)| name.contains(only.as_str()));
@@ -302,7 +353,7 @@ impl Storm {
         self.fleet.tend()?;
         self.read_runs().await;
         if self.runs.len() - self.ended() < AT_ONCE {
-            let approval = if self.runs.len() % 5 == 0 { "plan" } else { "none" };
+            let approval = if self.runs.len().is_multiple_of(5) { "plan" } else { "none" };
             self.submit(approval).await?;
         }
         self.approve_what_waits().await?;
