@@ -267,7 +267,7 @@ mod tests {
             plan_files in prop::collection::vec(prop::sample::select(vec!["src/shop/prices.py", "new.py", "docs/discounts.md"]), 0..3),
         ) {
             let plan_files = plan_files.into_iter().map(at).collect();
-            let request = PackRequest { query, files: plan_files, symbols, budget_tokens: budget, max_files };
+            let request = PackRequest { files: plan_files, symbols, budget_tokens: budget, max_files, ..PackRequest::new(query) };
             let pack = packed(&long_shop(), &request);
             prop_assert_eq!(pack.tokens_estimated, tokens::estimate(&pack.render()));
             prop_assert!(pack.tokens_estimated <= budget, "{} > {}", pack.tokens_estimated, budget);

@@ -6,6 +6,7 @@
 
 mod chunk;
 mod make;
+mod version;
 
 pub(crate) use make::Maker;
 
@@ -18,11 +19,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 use toryo_code::{SymbolKind, language_name};
 use toryo_domain::RepoPath;
+use version::VERSION;
 
 pub use chunk::Chunk;
 
-/// The version of what a record holds and of how it is written. A change of either, of a grammar or of a query
-/// file makes a new one; records of another version are made anew.
+/// The version of what a record holds and of how it is written; records of another version are made anew. Beside it
+/// stands what the program makes of some samples, so that a new grammar needs no new number.
 pub const FORMAT: u32 = 1;
 
 /// A name for bytes: equal bytes of one kind of name have equal names.
@@ -251,20 +253,20 @@ impl Record {
 /// What stands before everything kept.
 const MAGIC: &[u8; 4] = b"TRYR";
 
-/// Facts with what tells whether they can be read: magic, format, checksum.
+/// Facts with what tells whether they can be read: magic, version, checksum.
 pub(crate) fn sealed(facts: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(facts.len() + 12);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(facts).to_le_bytes());
     bytes.extend_from_slice(facts);
     bytes
 }
 
-/// The facts in what [`sealed`] made; `None` for anything else, also for what is damaged or of another format.
+/// The facts in what [`sealed`] made; `None` for anything else, also for what is damaged or of another version.
 pub(crate) fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
     let (sum, facts) =
-        bytes.strip_prefix(MAGIC)?.strip_prefix(&FORMAT.to_le_bytes())?.split_first_chunk::<4>()?;
+        bytes.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_le_bytes())?.split_first_chunk::<4>()?;
     (crc32fast::hash(facts) == u32::from_le_bytes(*sum)).then_some(facts)
 }
 
