@@ -53,7 +53,7 @@ pub struct StepContext {
     pub worker_id: WorkerId,
     /// What the run's other steps left on the blackboard.
     pub outputs: Outputs,
-    /// What people wrote to the run, oldest first.
+    /// What people had written to the run when the step began, oldest first; [`Reporter::heard`] tells what came since.
     pub messages: Vec<HumanMessage>,
     /// What people and limits ask of the run beyond its task.
     pub orders: Orders,
@@ -98,7 +98,7 @@ pub struct NewArtifact {
     pub size_bytes: u64,
 }
 
-/// Takes events and artifacts of a step while it runs. The engine's own writes them to Postgres under the lease;
+/// Takes events and artifacts of a step while it runs, and gives it what people write meanwhile. The engine's own writes them to Postgres under the lease;
 /// [`Recorder`] keeps them for tests.
 #[async_trait]
 pub trait Reporter: Send + Sync + 'static {
@@ -113,6 +113,13 @@ pub trait Reporter: Send + Sync + 'static {
     /// # Errors
     /// The lease was lost, or the blackboard does not answer.
     async fn artifact(&self, artifact: NewArtifact) -> Result<(), Failure>;
+
+    /// What people wrote since the step began or since this was asked last, oldest first: to be shown at the model call of
+    /// this number, counted from 1. A later attempt gets the same at the same call, so that it finds the call's reply again.
+    ///
+    /// # Errors
+    /// The lease was lost, or the blackboard does not answer.
+    async fn heard(&self, call_no: u32) -> Result<Vec<HumanMessage>, Failure>;
 }
 
 impl StepContext {
@@ -253,9 +260,15 @@ impl FromIterator<(StepKey, Output)> for Outputs {
 pub struct Recorder {
     events: Mutex<Vec<NewEvent>>,
     artifacts: Mutex<Vec<NewArtifact>>,
+    messages: Mutex<BTreeMap<u32, Vec<HumanMessage>>>,
 }
 
 impl Recorder {
+    /// Lets the step hear these messages at its model call of this number.
+    pub fn say_at(&self, call_no: u32, messages: Vec<HumanMessage>) {
+        self.messages.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(call_no, messages);
+    }
+
     /// The events so far.
     #[must_use]
     pub fn events(&self) -> Vec<NewEvent> {
@@ -279,5 +292,10 @@ impl Reporter for Recorder {
     async fn artifact(&self, artifact: NewArtifact) -> Result<(), Failure> {
         self.artifacts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(artifact);
         Ok(())
+    }
+
+    async fn heard(&self, call_no: u32) -> Result<Vec<HumanMessage>, Failure> {
+        let messages = self.messages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(messages.get(&call_no).cloned().unwrap_or_default())
     }
 }

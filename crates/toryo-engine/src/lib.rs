@@ -22,6 +22,7 @@ pub mod control;
 pub mod engine;
 pub mod failure;
 mod grow;
+mod inbox;
 mod leases;
 pub mod loops;
 pub mod relay;

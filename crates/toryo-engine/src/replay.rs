@@ -9,17 +9,19 @@ mod compare;
 pub use compare::Difference;
 
 use crate::advance::{Graph, Rules, advance};
-use crate::agent::{Agent, HumanMessage, Orders, Recorder, StepContext};
+use crate::agent::{Agent, Orders, Recorder, StepContext};
+use crate::inbox::as_shown;
 use crate::{Engine, Failure};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::executed::{self, Attempt, Executed};
+use toryo_blackboard::messages::{self, Shown};
 use toryo_blackboard::{BlobStore, Error, Message, Run, StepRow};
-use toryo_blackboard::{archive, messages, runs, steps, tasks};
-use toryo_domain::{Event, RunId, RunStatus, StepKey, StepKind, StepStatus, Task, WorkerId};
+use toryo_blackboard::{archive, runs, steps, tasks};
+use toryo_domain::{Event, RunId, RunStatus, StepId, StepKey, StepKind, StepStatus, Task, WorkerId};
 
 /// A finished run, read for executing it again.
 pub struct Replay {
@@ -28,6 +30,7 @@ pub struct Replay {
     rows: Vec<StepRow>,
     executed: Vec<Executed>,
     messages: Vec<Message>,
+    shown: HashMap<StepId, Shown>,
     events: Vec<Event>,
 }
 
@@ -112,6 +115,7 @@ impl Replay {
             rows: steps::of_run(db, run.id).await?,
             executed: executed::of_run(db, run.id).await?,
             messages: messages::of_run(db, run.id).await?,
+            shown: messages::shown_in_run(db, run.id).await?,
             events: stored,
             run,
         })
@@ -214,7 +218,13 @@ impl Replay {
         let mut task = self.task.clone();
         task.wish.limits = self.run.allowance();
         let before = |other: &&Executed| other.finished_at.is_some_and(|at| at <= attempt.started_at);
-        let heard = self.messages.iter().filter(|message| message.created_at <= attempt.started_at);
+        let mut heard = vec![];
+        if let Some(shown) = self.shown.get(&step.step_id) {
+            for (call, messages) in as_shown(&self.messages, shown) {
+                // Call 0 is the step's beginning.
+                if call == 0 { heard = messages } else { recorder.say_at(call, messages) }
+            }
+        }
         StepContext {
             task,
             run_id: self.run.id,
@@ -229,9 +239,7 @@ impl Replay {
                 .filter(before)
                 .map(|other| (other.key.clone(), other.output.clone()))
                 .collect(),
-            messages: heard
-                .map(|message| HumanMessage { author: message.author.clone(), body: message.body.clone() })
-                .collect(),
+            messages: heard,
             orders: Orders {
                 stopping: self.run.control.stopping.clone(),
                 variant: self.run.origin.as_ref().map(|origin| origin.variant.clone()).unwrap_or_default(),

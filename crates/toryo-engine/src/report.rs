@@ -1,9 +1,10 @@
 //! The engine's reporter: events and artifacts of a running step go to Postgres at once, under its lease.
 
 use crate::Failure;
-use crate::agent::{NewArtifact, Reporter};
+use crate::agent::{HumanMessage, NewArtifact, Reporter};
 use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
+use crate::inbox::Inbox;
 use async_trait::async_trait;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +20,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct LeaseReporter {
     engine: Engine,
     claim: Claim,
+    inbox: Inbox,
 }
 
 impl LeaseReporter {
-    /// Reports for this lease.
+    /// Reports for this lease, and reads its messages.
     #[must_use]
-    pub const fn new(engine: Engine, claim: Claim) -> Self {
-        Self { engine, claim }
+    pub(crate) const fn new(engine: Engine, claim: Claim, inbox: Inbox) -> Self {
+        Self { engine, claim, inbox }
     }
 
     async fn store_event(&self, event: &NewEvent, again: bool) -> Result<(), Error> {
@@ -109,5 +111,9 @@ impl Reporter for LeaseReporter {
 
     async fn artifact(&self, artifact: NewArtifact) -> Result<(), Failure> {
         Ok(patiently(|| self.store_artifact(&artifact)).await?)
+    }
+
+    async fn heard(&self, call_no: u32) -> Result<Vec<HumanMessage>, Failure> {
+        Ok(patiently(|| self.inbox.before_call(call_no)).await?)
     }
 }

@@ -2,8 +2,9 @@
 //! the same commit may have leased that one too, and the worker goes on with it.
 
 use super::Worker;
-use crate::agent::{HumanMessage, Orders, StepContext};
+use crate::agent::{Orders, StepContext};
 use crate::boundary::{Boundary, reached_by};
+use crate::inbox::Inbox;
 use crate::relay::chain;
 use crate::report::{LeaseReporter, patiently};
 use crate::{Failure, commit, version};
@@ -12,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use toryo_blackboard::{Claim, Error, leases, messages, runs, steps, tasks};
+use toryo_blackboard::{Claim, Error, leases, runs, steps, tasks};
 use toryo_bus::Wakeup;
 use toryo_domain::{FailureClass, Output};
 
@@ -136,7 +137,7 @@ impl Worker {
         let mut task = tasks::get(db, run.task_id).await?.task;
         task.wish.limits = run.allowance();
         let outputs = steps::of_run(db, run.id).await?;
-        let messages = messages::of_run(db, run.id).await?;
+        let (inbox, messages) = Inbox::open(&self.engine, claim).await?;
         Ok(StepContext {
             task,
             run_id: claim.run_id,
@@ -146,17 +147,14 @@ impl Worker {
             fence: claim.fence,
             worker_id: self.id,
             outputs: outputs.into_iter().filter_map(|step| Some((step.key, step.output?))).collect(),
-            messages: messages
-                .into_iter()
-                .map(|it| HumanMessage { author: it.author, body: it.body })
-                .collect(),
+            messages,
             orders: Orders {
                 stopping: run.control.stopping,
                 variant: run.origin.map(|origin| origin.variant).unwrap_or_default(),
             },
             cancel,
             blobs: self.blobs.clone(),
-            reporter: Arc::new(LeaseReporter::new(self.engine.clone(), claim.clone())),
+            reporter: Arc::new(LeaseReporter::new(self.engine.clone(), claim.clone(), inbox)),
         })
     }
 }
