@@ -2,14 +2,15 @@
 
 use crate::streams::{self, Subjects};
 use crate::{Bell, Error};
+use async_nats::client::SubscribeError;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, AckKind, Message};
-use async_nats::{Client, ConnectOptions, HeaderMap};
+use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use toryo_domain::RunId;
 
@@ -26,6 +27,7 @@ pub struct Bus {
     /// `None` until the streams were reconciled, and again after the server lost them.
     consumer: Arc<Mutex<Option<PullConsumer>>>,
     bell: Bell,
+    orders: Arc<watch::Sender<u64>>,
 }
 
 /// A wake-up: something is ready. What it is, Postgres knows.
@@ -50,7 +52,15 @@ impl Bus {
             .map_err(Error::unavailable)?;
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
-        Ok(Self { client, jetstream, subjects, consumer: Arc::default(), bell: Bell::default() })
+        let orders = Arc::new(watch::channel(0).0);
+        Ok(Self { client, jetstream, subjects, consumer: Arc::default(), bell: Bell::default(), orders })
+    }
+
+    /// Changes whenever a person has ordered something of a run, in whatever process, while [`listen`](Self::listen)
+    /// runs: whoever executes steps looks whether they are still wanted. May miss one and may change for nothing.
+    #[must_use]
+    pub fn orders(&self) -> watch::Receiver<u64> {
+        self.orders.subscribe()
     }
 
     /// The bells of runs, in this process. They ring while [`listen`](Self::listen) runs.
@@ -164,19 +174,31 @@ impl Bus {
         }
     }
 
-    /// Hears the bells that other processes ring, until `stop`.
+    /// Says in every process that a person has ordered something of a run. Best effort, as [`ring`](Self::ring).
+    pub async fn order(&self) {
+        self.orders.send_modify(|count| *count += 1);
+        if self.is_connected()
+            && let Err(error) = self.client.publish(self.subjects.orders(), Bytes::new()).await
+        {
+            tracing::debug!(%error, "an order is heard of by the timer only");
+        }
+    }
+
+    /// Hears the bells and orders of other processes, until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let heard = tokio::select! {
                 () = stop.cancelled() => return,
-                heard = self.client.subscribe(self.subjects.every_bell()) => heard,
+                heard = self.subscribe() => heard,
             };
             match heard {
-                Ok(mut rings) => {
-                    while let Some(ring) =
-                        tokio::select! { () = stop.cancelled() => None, ring = rings.next() => ring }
-                    {
-                        self.hear(&ring);
+                Ok((mut rings, mut orders)) => {
+                    while let Some(message) = tokio::select! {
+                        () = stop.cancelled() => None,
+                        ring = rings.next() => ring,
+                        order = orders.next() => order,
+                    } {
+                        self.hear(&message);
                     }
                 }
                 Err(error) => {
@@ -187,7 +209,16 @@ impl Bus {
         }
     }
 
+    async fn subscribe(&self) -> Result<(Subscriber, Subscriber), SubscribeError> {
+        let rings = self.client.subscribe(self.subjects.every_bell()).await?;
+        Ok((rings, self.client.subscribe(self.subjects.orders()).await?))
+    }
+
     fn hear(&self, ring: &async_nats::Message) {
+        if ring.subject.as_str() == self.subjects.orders() {
+            self.orders.send_modify(|count| *count += 1);
+            return;
+        }
         let run = ring.subject.as_str().rsplit('.').next().and_then(|run| run.parse::<RunId>().ok());
         let seq = std::str::from_utf8(&ring.payload).ok().and_then(|seq| seq.parse::<u64>().ok());
         if let (Some(run), Some(seq)) = (run, seq) {

@@ -67,6 +67,10 @@ impl Subjects {
         format!("{}.runs.*", self.prefix)
     }
 
+    pub(crate) fn orders(&self) -> String {
+        format!("{}.orders", self.prefix)
+    }
+
     fn queue(&self) -> String {
         format!("{}_steps", self.prefix)
     }

@@ -92,6 +92,29 @@ async fn a_message_that_is_sent_twice_comes_once() {
 }
 
 #[tokio::test]
+async fn an_order_is_heard_in_every_process() {
+    let services = Services::shared().await;
+    let (hearing, ordering) = (connected(&services).await, connected(&services).await);
+    let stop = CancellationToken::new();
+    let (listener, ended) = (hearing.clone(), stop.clone());
+    let listening = tokio::spawn(async move { listener.listen(ended).await });
+    let (mut far, mut near) = (hearing.orders(), ordering.orders());
+    // Nothing says when the listener has subscribed: an order is given until it is heard.
+    let heard = async {
+        loop {
+            ordering.order().await;
+            if tokio::time::timeout(Duration::from_millis(100), far.changed()).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.unwrap();
+    near.changed().await.unwrap();
+    stop.cancel();
+    listening.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_restart_of_the_server_costs_neither_a_wake_up_nor_a_subscription() {
     let servers = OwnServers::start().await;
     let services = servers.services().await;

@@ -251,5 +251,7 @@ async fn finish(engine: &Engine, tx: db::Tx, run: &Run, seq: u64) -> Result<RunS
     db::commit(tx).await?;
     reached(Boundary::ControlCommitted).await?;
     engine.committed(run.id, seq).await;
+    // What the run executes may be wanted no longer: whoever holds its leases looks at once.
+    engine.bus.order().await;
     Ok(run.status)
 }

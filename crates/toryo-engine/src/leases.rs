@@ -1,4 +1,5 @@
-//! The leases a worker holds: extended while it works, and looked at often, so that a cancelled step stops.
+//! The leases a worker holds: extended while it works, and looked at when somebody orders something and by a timer, so that
+//! a cancelled step stops.
 
 use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
@@ -55,9 +56,12 @@ impl Leases {
     pub async fn keep(self, stop: CancellationToken) {
         let lease = self.engine.config.lease();
         let mut extended = Instant::now();
+        let mut orders = self.engine.bus.orders();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                // The sender lives as long as the bus, which this holds.
+                Ok(()) = orders.changed() => {}
                 () = tokio::time::sleep(self.engine.config.watch()) => {}
             }
             let fences: Vec<i64> = self.map().keys().copied().collect();
