@@ -12,6 +12,7 @@ pub mod runs;
 pub mod steer;
 pub mod stream;
 pub mod tasks;
+pub mod tenants;
 
 use crate::app::App;
 use crate::problem::{Kind, Problem};
@@ -70,6 +71,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(repos::show, repos::put_settings))
         .routes(routes!(repos::index))
         .routes(routes!(agents::show))
+        .routes(routes!(tenants::list, tenants::put))
         .routes(routes!(artifacts::show))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

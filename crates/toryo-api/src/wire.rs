@@ -7,3 +7,4 @@ pub mod runs;
 pub mod schemas;
 pub mod steer;
 pub mod tasks;
+pub mod tenants;

@@ -54,8 +54,13 @@ async fn served() -> Router {
     let bus = Bus::connect("nats://127.0.0.1:9", Subjects::new("test").unwrap()).await.unwrap();
     let engine = Engine::new(db, bus, toryo_engine::Config::default());
     let fake = Arc::new(Fake);
-    let ports =
-        Ports { repositories: fake.clone(), indexer: fake.clone(), replayer: None, readiness: fake, agents: Arc::new([]) };
+    let ports = Ports {
+        repositories: fake.clone(),
+        indexer: fake.clone(),
+        replayer: None,
+        readiness: fake,
+        agents: Arc::new([]),
+    };
     let config = Config { timeout_seconds: 1, max_body_bytes: 100_000, ..Config::default() };
     router(App::new(engine, Arc::new(MemoryBlobs::default()), ports, config))
 }
@@ -139,6 +144,45 @@ async fn every_refusal_is_a_problem() {
             "a blank message",
             post(&router, "/runs/0190a000-0000-7000-8000-000000000000/messages", r#"{"body":" "}"#).await,
         ),
+        ("a blank fork", post(&router, &of_run("forks"), "{}").await),
+        ("a fork at no step", post(&router, &of_run("forks"), r#"{"at":"nothing"}"#).await),
+        (
+            "a fork with a nameless route",
+            post(&router, &of_run("forks"), r#"{"at":"code:a","routes":{"":"x"},"prompts":{"code":""}}"#)
+                .await,
+        ),
+        ("an unknown reason", post(&router, &of_run("pause"), r#"{"why":"lunch"}"#).await),
+        (
+            "limits beyond the operator's",
+            ask(&router, patch(&of_run("limits"), r#"{"usd":1e9,"tokens":0,"minutes":999999999}"#)).await,
+        ),
+        ("negative limits", ask(&router, patch(&of_run("limits"), r#"{"minutes":-1}"#)).await),
+        ("new limits that are a list", post(&router, &of_run("resume"), r#"{"limits":[1,2,3,4]}"#).await),
+        (
+            "new limits beyond the operator's",
+            post(&router, &of_run("resume"), r#"{"limits":{"tokens":0}}"#).await,
+        ),
+        (
+            "a step and a step to go back to",
+            post(&router, &of_run("retry"), r#"{"step_key":"code:a","from":"code:a"}"#).await,
+        ),
+        ("an unknown gate", post(&router, &of_run("approve"), r#"{"gate":"garden"}"#).await),
+        ("a round below nothing", post(&router, &of_run("reject"), r#"{"round":-1}"#).await),
+        (
+            "a long comment",
+            post(&router, &of_run("reject"), json!({ "comment": "x".repeat(20_000) }).to_string()).await,
+        ),
+        ("no dead letter", post(&router, "/dead-letters/last/replay", "").await),
+        ("a bad limit of dead letters", get(&router, "/dead-letters?limit=0").await),
+        (
+            "a tenant without a name",
+            ask(&router, put("/tenants", r#"{"name":" ","max_steps":1000000}"#)).await,
+        ),
+        ("a limit below nothing", ask(&router, put("/tenants", r#"{"name":"local","max_steps":-1}"#)).await),
+        (
+            "a repository's limit that is a word",
+            ask(&router, put("/repos", r#"{"url":"/a","settings":{"max_steps":"three"}}"#)).await,
+        ),
         ("no settings", ask(&router, put("/repos", r#"{"url":"/nowhere","settings":[]}"#)).await),
         ("no repository to register", ask(&router, put("/repos", r#"{"url":"/nowhere"}"#)).await),
     ];
@@ -165,11 +209,21 @@ async fn every_refusal_is_a_problem() {
     insta::assert_snapshot!(table);
 }
 
+/// A route of a run that is not there.
+fn of_run(route: &str) -> String {
+    format!("/runs/0190a000-0000-7000-8000-000000000000/{route}")
+}
+
 fn put(path: &str, body: &'static str) -> Request<Body> {
-    request(Method::PUT, path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(body))
-        .unwrap()
+    with_body(Method::PUT, path, body)
+}
+
+fn patch(path: &str, body: &'static str) -> Request<Body> {
+    with_body(Method::PATCH, path, body)
+}
+
+fn with_body(method: Method, path: &str, body: &'static str) -> Request<Body> {
+    request(method, path).header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap()
 }
 
 #[tokio::test]
@@ -270,11 +324,14 @@ async fn pages_use_assets_that_are_kept_for_ever() {
     assert_eq!(get(&router, "/assets/toryo-000000000000.css").await.status, StatusCode::NOT_FOUND);
 }
 
-/// The fixed contract's routes that exist so far.
+/// The routes of the contract.
 const ROUTES: &[&str] = &[
+    "DELETE /dead-letters/{id}",
     "GET /agents",
     "GET /artifacts/{id}",
+    "GET /dead-letters",
     "GET /health",
+    "GET /metrics",
     "GET /ready",
     "GET /repos",
     "GET /repos/{id}",
@@ -283,20 +340,28 @@ const ROUTES: &[&str] = &[
     "GET /runs/{id}/artifacts",
     "GET /runs/{id}/diff",
     "GET /runs/{id}/events",
+    "GET /runs/{id}/forks",
     "GET /runs/{id}/steps",
     "GET /runs/{id}/stream",
     "GET /tasks",
     "GET /tasks/{id}",
+    "GET /tenants",
+    "PATCH /runs/{id}/limits",
+    "POST /dead-letters/{id}/replay",
     "POST /repos/{id}/index",
     "POST /runs/{id}/approve",
     "POST /runs/{id}/cancel",
+    "POST /runs/{id}/forks",
     "POST /runs/{id}/messages",
+    "POST /runs/{id}/pause",
     "POST /runs/{id}/reject",
+    "POST /runs/{id}/replay",
     "POST /runs/{id}/resume",
     "POST /runs/{id}/retry",
     "POST /tasks",
     "PUT /repos",
     "PUT /repos/{id}",
+    "PUT /tenants",
 ];
 
 #[tokio::test]

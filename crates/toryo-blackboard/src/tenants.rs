@@ -2,6 +2,7 @@
 
 use crate::{Db, Error, row};
 use serde::Serialize;
+use sqlx::postgres::PgRow;
 
 /// A tenant that has work or a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,17 +43,29 @@ pub async fn list(db: &Db) -> Result<Vec<Tenant>, Error> {
                      select coalesce(tenants.name, open.tenant) as name, max(tenants.max_steps) as max_steps, \
                      count(*) filter (where open.status = 'ready') as ready, \
                      count(*) filter (where open.status = 'running') as running \
-                     from tenants full join open on open.tenant = tenants.name group by 1 order by 1";
-    let rows = sqlx::query(statement).fetch_all(db.pool()).await?;
-    rows.iter()
-        .map(|row| {
-            let most: Option<i32> = row::get(row, "max_steps")?;
-            Ok(Tenant {
-                name: row::get(row, "name")?,
-                max_steps: most.and_then(|most| u32::try_from(most).ok()),
-                ready: row::unsigned(row, "ready")?,
-                running: row::unsigned(row, "running")?,
-            })
-        })
-        .collect()
+                     from tenants full join open on open.tenant = tenants.name group by 1 \
+                     having max(tenants.max_steps) is not null or count(open.status) > 0 order by 1";
+    sqlx::query(statement).fetch_all(db.pool()).await?.iter().map(from_row).collect()
+}
+
+/// A tenant, whether it has work or not.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn get(db: &Db, name: &str) -> Result<Tenant, Error> {
+    let statement = "select $1 as name, (select max_steps from tenants where name = $1) as max_steps, \
+                     count(*) filter (where status = 'ready' and not parked) as ready, \
+                     count(*) filter (where status = 'running') as running \
+                     from steps where tenant = $1 and status in ('ready', 'running')";
+    from_row(&sqlx::query(statement).bind(row::storable(name)).fetch_one(db.pool()).await?)
+}
+
+fn from_row(row: &PgRow) -> Result<Tenant, Error> {
+    let most: Option<i32> = row::get(row, "max_steps")?;
+    Ok(Tenant {
+        name: row::get(row, "name")?,
+        max_steps: most.and_then(|most| u32::try_from(most).ok()),
+        ready: row::unsigned(row, "ready")?,
+        running: row::unsigned(row, "running")?,
+    })
 }

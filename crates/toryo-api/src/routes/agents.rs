@@ -4,13 +4,13 @@ use crate::app::App;
 use crate::ports::AgentManifest;
 use crate::problem::Problem;
 use crate::wire::schemas;
+use crate::wire::tenants::TenantView;
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use toryo_blackboard::steps::{self, Depth};
-use toryo_blackboard::tenants::{self, Tenant};
-use toryo_blackboard::{RoleFigures, Worker, workers};
+use toryo_blackboard::{RoleFigures, Worker, tenants, workers};
 use toryo_domain::{Priority, Role, WorkerId};
 use utoipa::ToSchema;
 
@@ -94,27 +94,6 @@ impl From<Depth> for DepthView {
     fn from(depth: Depth) -> Self {
         let Depth { priority, ready, delayed, leased } = depth;
         Self { priority, ready, delayed, leased }
-    }
-}
-
-/// Who shares the workers.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Tenant)]
-struct TenantView {
-    /// The owner of repositories: `github.com/acme`; `local` for those on the server's machine.
-    name: String,
-    /// Steps it may have running at once; none where the operator's default holds.
-    max_steps: Option<u32>,
-    /// Steps that are ready.
-    ready: u64,
-    /// Steps that run.
-    running: u64,
-}
-
-impl From<Tenant> for TenantView {
-    fn from(tenant: Tenant) -> Self {
-        let Tenant { name, max_steps, ready, running } = tenant;
-        Self { name, max_steps, ready, running }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::problem::{FieldError, Problem, ProblemBody};
 use crate::wire::lists::{List, PageParams};
 use crate::wire::repos::{PutRepo, PutSettings, RepoView};
 use crate::wire::tasks::check_repo_url;
+use crate::wire::tenants::check_settings;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -31,6 +32,7 @@ pub async fn list(
               (status = 422, description = "There is no such repository.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn put(State(app): State<App>, Body(body): Body<PutRepo>) -> Result<Json<RepoView>, Problem> {
     let url = check_repo_url("/url", &body.url)?;
+    check_settings(&body.settings)?;
     app.ports.repositories.check(&url, None).await.map_err(|error| {
         let mut problem = Problem::from(error);
         problem.errors = problem.errors.into_iter().map(|it| FieldError::at("/url", it.detail)).collect();
@@ -52,12 +54,14 @@ pub async fn show(State(app): State<App>, Id(id): Id<RepoId>) -> Result<Json<Rep
 #[utoipa::path(put, path = "/repos/{id}", tag = "repos", request_body = PutSettings,
     params(("id" = String, Path, description = "The repository.", format = Uuid)),
     responses((status = 200, description = "Stored.", body = RepoView),
-              (status = 404, description = "There is none.", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 404, description = "There is none.", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "A setting cannot be accepted.", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn put_settings(
     State(app): State<App>,
     Id(id): Id<RepoId>,
     Body(body): Body<PutSettings>,
 ) -> Result<Json<RepoView>, Problem> {
+    check_settings(&body.settings)?;
     let repo = repos::get(app.db(), id).await?;
     Ok(Json(repos::upsert(app.db(), &repo.url, &Value::Object(body.settings)).await?.into()))
 }

@@ -14,7 +14,8 @@ pub struct PutRepo {
     /// A URL, or a path on the server's own machine.
     #[schema(example = "/srv/git/calendar")]
     pub url: String,
-    /// What an administrator sets; replaces all earlier settings.
+    /// What an administrator sets; replaces all earlier settings. `max_steps`: steps of the repository that may run at
+    /// once.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
@@ -24,7 +25,7 @@ pub struct PutRepo {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutSettings {
-    /// Replaces all earlier settings.
+    /// Replaces all earlier settings. `max_steps`: steps of the repository that may run at once.
     #[schema(value_type = Object)]
     pub settings: Map<String, Value>,
 }
