@@ -9,7 +9,8 @@
 //! | `floor FOLDER` | time of parsing the Python files with tree-sitter and nothing else, and of their outlines |
 //!
 //! `cold` and `stored` read a file when the build asks for it, as the program does, so that `peak_bytes` is what a
-//! build needs; reading is in the wall time and not in `cpu_ms`' build threads alone.
+//! build needs; reading them is part of both times.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is its result")]
 
 use anyhow::{Context, Result, bail};
 use nix::time::{ClockId, clock_gettime};
