@@ -3,6 +3,7 @@
 //! One file a benchmark. What they share is here: which machine it was, and medians.
 
 mod code;
+mod engine;
 mod history;
 mod index;
 
@@ -26,6 +27,11 @@ pub(crate) enum Bench {
     /// contender in turn. Python's `ast` decides which results are right: it parses them, and they differ from the
     /// original only in the one body. Needs python3; LibCST comes from PyPI and is left out where that is away.
     Code(code::Arguments),
+    /// Measures the run engine: steps, commits, syncs and processor time, streams of events, tasks at a steady rate
+    ///
+    /// Starts a Postgres with fsync on and a NATS of its own under the target folder. Floor (single-row commits), baseline
+    /// (bare SQL that claims and completes under a fence) and engine take turns, so that a busy hour meets all alike.
+    Engine(engine::Arguments),
     /// Measures code search: recall and mean reciprocal rank on bug-fix commits of repositories, beside plain BM25
     ///
     /// A message says what was wrong, its commit shows which files and functions were put right. Names of what was
@@ -41,6 +47,7 @@ pub(crate) enum Bench {
 pub(crate) async fn run(bench: Bench, signals: &mut Signals) -> Result<ExitCode> {
     match bench {
         Bench::Code(arguments) => code::run(arguments, signals).await,
+        Bench::Engine(arguments) => engine::run(arguments, signals).await,
         Bench::Index(arguments) => index::run(arguments, signals).await,
         Bench::Ranking(arguments) => {
             // A thread of its own: Ctrl-C ends the program without waiting for it.

@@ -8,8 +8,8 @@ use toryo_domain::output::{
     RetrieveOutput, SpecOutput, TestOutput, TestSummary,
 };
 use toryo_domain::{
-    ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind, Subtask,
-    SubtaskKind,
+    ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind,
+    Subtask, SubtaskKind,
 };
 use toryo_engine::{Agent, Failure, StepContext};
 

@@ -126,13 +126,15 @@ async fn stream(site: &Site, server: &Server, readers: usize, count: u64, pause:
                 .collect::<Vec<f64>>()
         }));
     }
+    let files = open_files(server.id());
     let used = cpu_ms(server.id());
     let mut clock = tokio::time::interval(pause);
     clock.tick().await;
     for number in 0..count {
         clock.tick().await;
         let mut tx = site.engine.db.begin().await.expect("a transaction");
-        let event = NewEvent::of_run(EventType::PolicyDecision, json!({ "decision": "note", "number": number }));
+        let event =
+            NewEvent::of_run(EventType::PolicyDecision, json!({ "decision": "note", "number": number }));
         let seq = events::append(&mut tx, run, &[event]).await.expect("an event");
         db::commit(tx).await.expect("a commit");
         committed.lock().expect("whole").push(Instant::now());
@@ -140,14 +142,16 @@ async fn stream(site: &Site, server: &Server, readers: usize, count: u64, pause:
     }
     let mut delays = Vec::new();
     for task in tasks {
-        delays.extend(tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("a reader ends well"));
+        delays.extend(
+            tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("a reader ends well"),
+        );
     }
-    let (memory, files) = (memory_mib(server.id(), "VmHWM"), open_files(server.id()));
+    let memory = memory_mib(server.id(), "VmHWM");
     json!({
         "readers": readers, "events": count, "received": delays.len(),
         "p50_ms": quantile(&mut delays, 0.5), "p99_ms": quantile(&mut delays, 0.99), "most_ms": quantile(&mut delays, 1.0),
         "server_cpu_ms_an_event": (cpu_ms(server.id()) - used) / count as f64,
-        "memory_before_mib": idle, "memory_peak_mib": memory, "open_files_after": files,
+        "memory_before_mib": idle, "memory_peak_mib": memory, "open_files": files,
     })
 }
 

@@ -83,8 +83,11 @@ where
     let (cpu, own) = (servers.cpu(), crate::processes::cpu_ms(std::process::id()));
     let began = Instant::now();
     let end = began + Duration::from_secs(seconds);
-    let racers: Vec<_> =
-        sessions.into_iter().zip(1..).map(|(session, number)| tokio::spawn(work(session, number, end))).collect();
+    let racers: Vec<_> = sessions
+        .into_iter()
+        .zip(1..)
+        .map(|(session, number)| tokio::spawn(work(session, number, end)))
+        .collect();
     let mut done = 0;
     for racer in racers {
         done += racer.await.expect("a racer ends well");

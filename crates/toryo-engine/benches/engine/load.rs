@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One worker until SIGTERM, with relay, sweeper and listener as `toryo worker` has them.
 pub async fn work(capacity: u32) {
-    let [database, queue, prefix] = ENVIRONMENT.map(|name| std::env::var(name).expect("started by `measure`"));
+    let [database, queue, prefix] =
+        ENVIRONMENT.map(|name| std::env::var(name).expect("started by `measure`"));
     let services = Services { database_url: database, nats_url: queue, nats_prefix: prefix };
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
@@ -85,7 +86,8 @@ impl WorkerProcess {
 
     fn stop(mut self) {
         let id = i32::try_from(self.0.id()).expect("a process id");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM).expect("a signal");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM)
+            .expect("a signal");
         assert!(self.0.wait().expect("an end").success(), "the worker ends well");
     }
 }

@@ -81,7 +81,8 @@ fn read(id: u32) -> Option<Process> {
 /// A line of `/proc/ID/status` in MiB: `VmRSS`, `VmHWM`.
 pub fn memory_mib(id: u32, line: &str) -> f64 {
     let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let value = text.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next());
+    let value =
+        text.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next());
     value.and_then(|kib| kib.parse::<f64>().ok()).map_or(0.0, |kib| kib / 1024.0)
 }
 

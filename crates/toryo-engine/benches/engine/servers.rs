@@ -48,12 +48,18 @@ impl Servers {
         let name = database_url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a name");
         let mut observer = self.observer.lock().await;
         let sessions = "select count(*) from pg_stat_activity where datname = $1";
-        while sqlx::query_scalar::<_, i64>(sessions).bind(name).fetch_one(&mut *observer).await.expect("a count") > 0
+        while sqlx::query_scalar::<_, i64>(sessions)
+            .bind(name)
+            .fetch_one(&mut *observer)
+            .await
+            .expect("a count")
+            > 0
         {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         let commits = "select xact_commit from pg_stat_database where datname = $1";
-        let commits = sqlx::query_scalar(commits).bind(name).fetch_one(&mut *observer).await.expect("commits");
+        let commits =
+            sqlx::query_scalar(commits).bind(name).fetch_one(&mut *observer).await.expect("commits");
         let syncs = "select coalesce(sum(fsyncs), 0)::bigint from pg_stat_io where object = 'wal'";
         let syncs = sqlx::query_scalar(syncs).fetch_one(&mut *observer).await.expect("syncs");
         Counted { commits, syncs }
