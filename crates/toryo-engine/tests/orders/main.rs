@@ -14,7 +14,7 @@
 //! 9. A run succeeds exactly where its pull request stands, and says so once.
 //!
 //! And at the end, when everything goes well from then on, a run that has not ended comes to its pull request.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod invariants;
 #[path = "../../../../tests/it/scripted.rs"]
