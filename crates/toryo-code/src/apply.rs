@@ -1,9 +1,10 @@
 //! Applies an edit set to files in memory: the whole set or nothing.
 //!
 //! Reading order: `apply` here, `locate` (where), `plan` (which bytes), `fit` (indentation), `operations`
-//! (changes of definitions), `hunks` (diffs as patches), `check` (what a change may not bring), `source` (bytes,
-//! characters and what earlier edits moved).
+//! (changes of definitions), `hunks` (diffs as patches) with `quote` (where their lines stand), `check` (what a
+//! change may not bring), `source` (bytes, characters and what earlier edits moved).
 
+mod bodies;
 mod braces;
 mod check;
 mod comments;

@@ -4,7 +4,13 @@
 //! and Pratt). What a pass finds at one place is taken; at several, a line number that came with the quotation
 //! decides between them, but only where the texts agree to the letter or up to white space at line ends.
 
+mod look_alikes;
+mod shift;
+
 use crate::text::without_break;
+use look_alikes::folded_outside;
+pub(super) use shift::Shift;
+use shift::indented;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -13,9 +19,6 @@ const MOST_COMPARED: usize = 2_000_000;
 
 /// The most places that are told apart.
 const MOST_PLACES: usize = 100;
-
-/// The widths that a level of spaces may have where the file has a tab, or the other way round.
-const WIDTHS: [usize; 3] = [4, 2, 8];
 
 /// What indents.
 const INDENTS: [char; 2] = [' ', '\t'];
@@ -53,83 +56,6 @@ impl Pass {
     fn shifts(self) -> bool {
         matches!(self, Self::Indentation | Self::LookAlikesIndented)
     }
-}
-
-/// What turns the indentation of a quotation into that of the file: first its style, then its depth.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shift {
-    style: Option<Restyle>,
-    depth: Depth,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Restyle {
-    /// A tab for each so many spaces.
-    Tabs(usize),
-    /// So many spaces for each tab.
-    Spaces(usize),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Depth {
-    #[default]
-    Same,
-    /// This white space in front.
-    More(String),
-    /// This white space less.
-    Less(String),
-}
-
-impl Shift {
-    /// A line of the quotation as it would stand in the file; `None` if it cannot be shifted so.
-    pub(super) fn apply<'a>(&self, line: &'a str) -> Option<Cow<'a, str>> {
-        let (own, rest) = indented(line);
-        if rest.trim().is_empty() || *self == Self::default() {
-            return Some(Cow::Borrowed(line));
-        }
-        let styled = match self.style {
-            None => own.to_owned(),
-            Some(Restyle::Tabs(width)) if !own.contains('\t') => {
-                "\t".repeat(own.len() / width) + &" ".repeat(own.len() % width)
-            }
-            Some(Restyle::Spaces(width)) => {
-                let spaces = own.trim_start_matches('\t');
-                let tabs = own.len() - spaces.len();
-                Some(" ".repeat(tabs * width) + spaces).filter(|_| !spaces.contains('\t'))?
-            }
-            Some(Restyle::Tabs(_)) => return None,
-        };
-        match &self.depth {
-            Depth::Same => Some(Cow::Owned(styled + rest)),
-            Depth::More(more) => Some(Cow::Owned(format!("{more}{styled}{rest}"))),
-            Depth::Less(less) => {
-                styled.strip_prefix(less.as_str()).map(|left| Cow::Owned(left.to_owned() + rest))
-            }
-        }
-    }
-
-    /// The shifts that would turn one line's indentation into another's, the plainest first.
-    fn between(quoted: &str, found: &str) -> impl Iterator<Item = Self> {
-        let restyles = WIDTHS.map(Restyle::Tabs).into_iter().chain(WIDTHS.map(Restyle::Spaces)).map(Some);
-        let shift = |style: Option<Restyle>| {
-            let restyled = Self { style, depth: Depth::Same }.apply(quoted)?;
-            let (quoted, found) = (indented(&restyled).0, indented(found).0);
-            let depth = if quoted == found {
-                Depth::Same
-            } else if let Some(more) = found.strip_suffix(quoted) {
-                Depth::More(more.to_owned())
-            } else {
-                Depth::Less(quoted.strip_suffix(found)?.to_owned())
-            };
-            Some(Self { style, depth })
-        };
-        std::iter::once(None).chain(restyles).filter_map(shift)
-    }
-}
-
-/// The indentation of a line, and the rest.
-fn indented(line: &str) -> (&str, &str) {
-    line.split_at(line.len() - line.trim_start_matches(INDENTS).len())
 }
 
 /// What became of a search.
@@ -306,62 +232,9 @@ fn borders(sequence: &[u32]) -> Vec<usize> {
     borders
 }
 
-/// A line without white space at its end and with look-alikes as ASCII.
-fn folded_outside(line: &str) -> Cow<'_, str> {
-    if line.is_ascii() {
-        return Cow::Borrowed(line.trim_end());
-    }
-    let mut text = String::with_capacity(line.len());
-    for c in line.chars() {
-        match fold(c) {
-            Fold::Same => text.push(c),
-            Fold::To(like) => text.push_str(like),
-            Fold::Ascii(like) => text.push(like),
-        }
-    }
-    text.truncate(text.trim_end().len());
-    Cow::Owned(text)
-}
-
-/// What a character looks like.
-enum Fold {
-    Same,
-    To(&'static str),
-    Ascii(char),
-}
-
-/// The ASCII that a character is read or typed as: quotes, dashes, spaces, full-width forms, ligatures and
-/// characters without a width. Letters of other scripts are themselves, however they look.
-fn fold(c: char) -> Fold {
-    match c {
-        '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2035}' | '\u{2b9}' | '\u{2bc}' | '\u{b4}' => {
-            Fold::Ascii('\'')
-        }
-        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' => Fold::Ascii('"'),
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{fe58}' | '\u{fe63}' => Fold::Ascii('-'),
-        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
-            Fold::Ascii(' ')
-        }
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe0e}' | '\u{fe0f}' => {
-            Fold::To("")
-        }
-        '\u{2026}' => Fold::To("..."),
-        '\u{ff01}'..='\u{ff5e}' => Fold::Ascii(char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c)),
-        '\u{301c}' | '\u{223c}' => Fold::Ascii('~'),
-        '\u{2044}' | '\u{2215}' => Fold::Ascii('/'),
-        '\u{2217}' => Fold::Ascii('*'),
-        '\u{2236}' | '\u{a789}' => Fold::Ascii(':'),
-        '\u{fb00}' => Fold::To("ff"),
-        '\u{fb01}' => Fold::To("fi"),
-        '\u{fb02}' => Fold::To("fl"),
-        '\u{fb03}' => Fold::To("ffi"),
-        '\u{fb04}' => Fold::To("ffl"),
-        _ => Fold::Same,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::shift::{Depth, Restyle};
     use super::*;
     use proptest::prelude::*;
 
