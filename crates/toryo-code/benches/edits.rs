@@ -22,8 +22,8 @@ const PATH: &str = "measured.py";
 
 fn main() -> Result<()> {
     if !std::env::args().any(|argument| argument == "serve") {
-        eprintln!("`cargo xtask bench code` runs this; there is nothing to measure without it");
-        return Ok(());
+        let hint = "`cargo xtask bench code` runs this; there is nothing to measure without it";
+        return writeln!(std::io::stderr(), "{hint}").map_err(Into::into);
     }
     let mut replies = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
