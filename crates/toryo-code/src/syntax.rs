@@ -1,5 +1,6 @@
 //! Parsing within bounds, and the faults of a parsed text.
 
+use crate::apply::text_of;
 use crate::language::{self, Language};
 use crate::text::Lines;
 use std::cell::RefCell;
@@ -157,16 +158,16 @@ impl Shape {
     }
 }
 
-/// The faults of a file, in order. Empty for languages without a definition; a text that cannot be parsed
-/// within bounds, or is not UTF-8, has one at its start.
+/// The faults of a file, in order, decoded as it declares. Empty for languages without a definition; a text that
+/// cannot be decoded, or not be parsed within bounds, has one at its start.
 #[must_use]
 pub fn syntax_errors(path: &RepoPath, bytes: &[u8]) -> Vec<SyntaxError> {
     let Some(language) = language::of(path) else { return Vec::new() };
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return vec![SyntaxError { line: 1, column: 1, what: "the text is not UTF-8".to_owned() }];
+    let at_start = |what: String| vec![SyntaxError { line: 1, column: 1, what }];
+    let Some(text) = text_of(Some(language), bytes) else {
+        return at_start("the text is neither UTF-8 nor what it declares".to_owned());
     };
-    errors_of(language, text)
-        .unwrap_or_else(|unparsed| vec![SyntaxError { line: 1, column: 1, what: unparsed.to_string() }])
+    errors_of(language, &text).unwrap_or_else(|unparsed| at_start(unparsed.to_string()))
 }
 
 /// The faults of a text in this language.

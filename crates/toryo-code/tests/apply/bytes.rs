@@ -185,3 +185,14 @@ fn a_new_file_is_written_as_it_declares() {
     assert_eq!(create("# coding: latin-1\nx = '表'\n"), None);
     assert_eq!(create("x = 'é'\n"), Some("x = 'é'\n".as_bytes().to_vec()));
 }
+
+#[test]
+fn the_syntax_of_declared_encodings_is_checked() {
+    let errors = |bytes: &[u8]| toryo_code::syntax_errors(&"a.py".parse().expect("a path"), bytes);
+    assert_eq!(errors(b"# coding: latin-1\nname = '\xe9'\n"), vec![]);
+    let faulty = errors(b"# coding: latin-1\nname = '\xe9' +\n");
+    assert_eq!(faulty.first().map(|error| error.line), Some(2), "{faulty:?}");
+    let undeclared = errors(b"name = '\xe9'\n");
+    assert_eq!(undeclared[0].what, "the text is neither UTF-8 nor what it declares");
+    assert_eq!(undeclared.len(), 1);
+}
