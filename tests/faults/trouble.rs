@@ -112,8 +112,10 @@ impl Scene {
                     let ballast = servers.fill()?;
                     lasting(fleet, WHILE).await?;
                     std::fs::remove_file(ballast)?;
-                    // Whoever keeps the servers looks regularly whether they run.
+                    // Whoever keeps the servers looks regularly whether they run. A stream whose write failed on a full
+                    // disk may refuse every further one until nats-server is started again: its operator has to.
                     stack.revive().await?;
+                    stack.nats_restart().await?;
                 }
             }
         }
