@@ -60,6 +60,9 @@ pub enum Command {
     /// Steps that used up their attempts
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// How many steps an owner of repositories may have running at once
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Looks whether everything needed is there, and says what to do where it is not
     Doctor,
     /// The sandbox's base image, and commands in it
@@ -209,6 +212,30 @@ pub enum DeadLetters {
         server: Server,
         /// The dead letter
         id: DeadLetterId,
+    },
+}
+
+/// What `toryo tenants` does.
+#[derive(Debug, Subcommand)]
+pub enum Tenants {
+    /// Lists tenants that have work or a limit
+    List {
+        #[command(flatten)]
+        server: Server,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sets a tenant's limit, or takes it away; steps that run already are not stopped
+    Limit {
+        #[command(flatten)]
+        server: Server,
+        /// The owner of repositories: `github.com/acme`; `local` for those on the server's machine
+        #[arg(value_name = "TENANT")]
+        name: String,
+        /// Steps that may run at once; 0 stops the tenant, without a number the operator's default holds
+        #[arg(value_name = "STEPS")]
+        max_steps: Option<u32>,
     },
 }
 

@@ -77,6 +77,15 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Replaces a resource.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        let request = self.http.put(self.url(path)).json(body).timeout(REQUEST_TIMEOUT);
+        self.answer(request).await
+    }
+
     /// Asks for something that takes long and is told line by line, each a JSON object.
     ///
     /// # Errors

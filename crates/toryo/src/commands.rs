@@ -13,6 +13,7 @@ mod runs;
 mod sandbox;
 mod serve;
 mod steer;
+mod tenants;
 mod up;
 
 use crate::cli::{self, Cli, Command};
@@ -47,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Fork(arguments) => fork::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::DeadLetters(what) => dead_letters::run(&what).await,
+        Command::Tenants(what) => tenants::run(&what).await,
         Command::Doctor => doctor::run(&config()?).await,
         Command::Sandbox(what) => sandbox::run(&config()?, what).await,
         Command::Config(cli::Config::Check) => check(&config()?),

@@ -23,7 +23,7 @@ pub async fn run(arguments: &Fork) -> Result<ExitCode> {
     }
     let routes: BTreeMap<&String, &String> = arguments.routes.iter().map(|(from, to)| (from, to)).collect();
     let body = json!({ "at": at, "routes": routes, "prompts": prompts, "message": arguments.message });
-    let forked: Value = client.post(&format!("/runs/{}/forks", arguments.run), &body).await?;
+    let forked: Value = client.post_once(&format!("/runs/{}/forks", arguments.run), &body).await?;
     let run: RunId =
         forked["run_id"].as_str().unwrap_or_default().parse().context("the server named no run")?;
     if !arguments.watch {
