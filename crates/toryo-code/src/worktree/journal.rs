@@ -74,7 +74,7 @@ fn is_at(_file: &File, _name: &Path) -> bool {
 }
 
 /// Writes changes as one. `point` is called before each step that a failure or crash may follow, with the
-/// number of the step; its error counts as that step's.
+/// number of the step; its error counts as that step's. Behind the last step it is called once more, to no effect.
 pub(super) fn write(
     tree: &WorkTree,
     changes: &[FileChange],
@@ -90,12 +90,13 @@ pub(super) fn write(
     }
     let mut points = 0..;
     let mut next_point = move || points.next().map_or(Ok(()), &mut *point);
-    let written = plan(tree, changes)
-        .and_then(|()| changes.iter().try_for_each(|change| write_one(tree, change, &mut next_point)));
-    let result = match written {
-        Ok(()) => finish(tree),
-        Err(error) => take_back(tree).and(Err(error)),
-    };
+    let written = plan(tree, changes, &mut next_point)
+        .and_then(|()| changes.iter().try_for_each(|change| write_one(tree, change, &mut next_point)))
+        .and_then(|()| next_point().map_err(failed(&plan_file(tree))))
+        .and_then(|()| finish(tree));
+    let result = written.or_else(|error| take_back(tree).and(Err(error)));
+    // What is finished stays, whatever becomes of the rest of the journal.
+    let _ = next_point();
     remove_state(tree);
     drop(lock);
     result
@@ -118,13 +119,17 @@ fn unchanged(tree: &WorkTree, change: &FileChange) -> Result<(), Error> {
     if same { Ok(()) } else { Err(Error::Changed(change.path.clone())) }
 }
 
+/// Where a failure or crash may follow, for tests.
+type Point<'p> = &'p mut dyn FnMut() -> io::Result<()>;
+
 /// Writes the copies and then, as the switch, the plan.
-fn plan(tree: &WorkTree, changes: &[FileChange]) -> Result<(), Error> {
+fn plan(tree: &WorkTree, changes: &[FileChange], point: Point<'_>) -> Result<(), Error> {
     let mut planned = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         for (side, content) in [("before", &change.before), ("after", &change.after)] {
             if let Some(content) = content {
                 let name = copy_file(tree, index, side);
+                point().map_err(failed(&name))?;
                 write_durably(&name, content).map_err(failed(&name))?;
             }
         }
@@ -145,6 +150,7 @@ fn plan(tree: &WorkTree, changes: &[FileChange]) -> Result<(), Error> {
     let (name, draft) = (plan_file(tree), tree.state.join("plan.draft"));
     let text = serde_json::to_vec(&planned).map_err(io::Error::from).map_err(failed(&name))?;
     write_durably(&draft, &text).map_err(failed(&draft))?;
+    point().map_err(failed(&name))?;
     fs::rename(&draft, &name).map_err(failed(&name))?;
     sync_folder(&tree.state);
     Ok(())
@@ -158,11 +164,7 @@ fn first_missing_folder(tree: &WorkTree, path: &RepoPath) -> Option<RepoPath> {
 }
 
 /// Gives one file its new content.
-fn write_one(
-    tree: &WorkTree,
-    change: &FileChange,
-    point: &mut dyn FnMut() -> io::Result<()>,
-) -> Result<(), Error> {
+fn write_one(tree: &WorkTree, change: &FileChange, point: Point<'_>) -> Result<(), Error> {
     let place =
         tree.place(&change.path).map_err(|reason| Error::Unsafe { path: change.path.clone(), reason })?;
     point().map_err(failed(&place))?;
