@@ -20,8 +20,9 @@ use toryo_models::embeddings::{Embedder, TextKind};
 /// The kind of the artifact that says what was near.
 pub const ARTIFACT: &str = "nearest";
 
-/// Most chunks asked for. The score falls to nothing at the last of them; of 50 to 500 the figure matters little.
-const MOST_NEAR: usize = 200;
+/// Most chunks asked for. The score falls to nothing at the last of them, and of 50, 200 and 500 the longest list
+/// ranked best (`docs/benchmarks.md`).
+const MOST_NEAR: usize = 500;
 /// A step waits so long for chunks to be embedded, then searches what there is; the rest is embedded by later steps
 /// or when the repository is indexed.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -122,8 +122,8 @@ impl Default for Weights {
             class_in_file: 0.15,
             path_in_symbol: 0.3,
             size: 1.4,
-            meaning: 0.5,
-            file_meaning: 0.3,
+            meaning: 0.4,
+            file_meaning: 0.15,
             class: 0.3,
             seeds: 20,
         }
