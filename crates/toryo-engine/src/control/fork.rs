@@ -39,7 +39,7 @@ pub async fn fork(
     {
         return match &before.origin {
             Some(origin) if origin.at == wanted.at && origin.variant == wanted.variant => Ok(before.id),
-            Some(_) | None => Err(Error::NotPossible("the idempotency key was used for another fork".into())),
+            Some(_) | None => Err(Error::KeyReused),
         };
     }
     let rows = steps::of_run_in(&mut tx, from).await?;
