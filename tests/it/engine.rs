@@ -64,6 +64,12 @@ impl Site {
         stop
     }
 
+    /// Hears what other processes say.
+    pub fn listen(&mut self) {
+        let (bus, stop) = (self.engine.bus.clone(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move { bus.listen(stop).await }));
+    }
+
     pub async fn submit(&self, wish: &NewTask) -> RunId {
         submit(&self.engine, wish, None).await.unwrap().run_id
     }

@@ -4,6 +4,7 @@
 mod again;
 mod bad_input;
 mod cli;
+mod control;
 mod engine;
 mod faults;
 mod harness;
