@@ -56,13 +56,15 @@ fn edit(request: &Value) -> Result<Value> {
     };
     let edits = request["symbols"].as_array().map_or(&[][..], Vec::as_slice).iter().map(one).collect();
     let set = EditSet { edits, summary: String::new() };
-    let files = BTreeMap::from([(path, std::fs::read(text("path")?)?)]);
+    let before = std::fs::read(text("path")?)?;
+    let files = BTreeMap::from([(path, before.clone())]);
     let (cpu_ms, applied) = timed(|| toryo_code::apply(&set, &files))?;
-    let after = applied.changes.as_ref().and_then(|changes| changes.first()?.after.as_ref());
-    let Some(after) = after else {
+    let Some(changes) = applied.changes else {
         return Ok(json!({ "cpu_ms": cpu_ms, "error": format!("{:?}", applied.results) }));
     };
-    std::fs::write(text("out")?, after)?;
+    // A body that was there already changes nothing.
+    let after = changes.into_iter().next().map_or(Some(before), |change| change.after);
+    std::fs::write(text("out")?, after.context("the file is gone")?)?;
     Ok(json!({ "cpu_ms": cpu_ms }))
 }
 
