@@ -24,8 +24,13 @@ pub(crate) fn split_lines(content: &[u8]) -> Vec<&[u8]> {
 
 /// The runs of lines in which two contents differ, in order.
 pub(crate) fn hunks(before: &[u8], after: &[u8]) -> Vec<Hunk> {
+    hunks_by(Algorithm::Histogram, before, after)
+}
+
+/// The runs of lines in which two contents differ, as this algorithm sees them.
+pub(crate) fn hunks_by(algorithm: Algorithm, before: &[u8], after: &[u8]) -> Vec<Hunk> {
     let input = InternedInput::new(byte_lines(before), byte_lines(after));
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    let mut diff = Diff::compute(algorithm, &input);
     diff.postprocess_lines(&input);
     let range = |range: Range<u32>| range.start as usize..range.end as usize;
     diff.hunks().map(|hunk| Hunk { before: range(hunk.before), after: range(hunk.after) }).collect()

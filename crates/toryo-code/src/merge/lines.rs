@@ -1,6 +1,7 @@
 //! Merge of lines: changes of two sides that do not touch each other are both taken.
 
-use crate::diff::{Hunk, hunks, split_lines};
+use crate::diff::{Hunk, hunks_by, split_lines};
+use imara_diff::Algorithm;
 use std::ops::Range;
 
 /// A stretch of the base that one or both sides changed, and what each side has in its place.
@@ -18,12 +19,22 @@ pub(super) struct Merged<'a> {
     pub(super) clashes: Vec<Region<'a>>,
 }
 
-/// Merges texts whose lines all end.
+/// Merges texts whose lines all end. Where changes touch each other by the lines that `git merge` pairs, those of
+/// `git merge-file` may be apart.
 pub(super) fn merge<'a>(base: &[u8], ours: &'a [u8], theirs: &'a [u8]) -> Merged<'a> {
+    let merged = merge_by(Algorithm::Histogram, base, ours, theirs);
+    if merged.clashes.is_empty() {
+        return merged;
+    }
+    let other = merge_by(Algorithm::Myers, base, ours, theirs);
+    if other.clashes.is_empty() { other } else { merged }
+}
+
+fn merge_by<'a>(algorithm: Algorithm, base: &[u8], ours: &'a [u8], theirs: &'a [u8]) -> Merged<'a> {
     let base_lines = split_lines(base);
     let mut merged = Merged { text: Vec::with_capacity(ours.len().max(theirs.len())), clashes: Vec::new() };
     let mut at = 0;
-    for region in regions(base, ours, theirs) {
+    for region in regions(algorithm, base, ours, theirs) {
         base_lines[at..region.base.start].iter().for_each(|line| merged.text.extend_from_slice(line));
         at = region.base.end;
         match (&region.ours, &region.theirs) {
@@ -37,8 +48,8 @@ pub(super) fn merge<'a>(base: &[u8], ours: &'a [u8], theirs: &'a [u8]) -> Merged
 }
 
 /// The stretches of the base that a side changed; changes that touch each other are one stretch.
-fn regions<'a>(base: &[u8], ours: &'a [u8], theirs: &'a [u8]) -> Vec<Region<'a>> {
-    let (our_hunks, their_hunks) = (hunks(base, ours), hunks(base, theirs));
+fn regions<'a>(algorithm: Algorithm, base: &[u8], ours: &'a [u8], theirs: &'a [u8]) -> Vec<Region<'a>> {
+    let (our_hunks, their_hunks) = (hunks_by(algorithm, base, ours), hunks_by(algorithm, base, theirs));
     let (our_lines, their_lines) = (split_lines(ours), split_lines(theirs));
     let (mut our_rest, mut their_rest) = (our_hunks.as_slice(), their_hunks.as_slice());
     let mut regions = Vec::new();
