@@ -19,6 +19,7 @@ use crate::text::Span;
 pub(super) use layout::{is_comment, starts_line};
 use lines::{at_lines, indentation_below, line_indentation};
 pub(super) use removal::{delete, removal};
+use std::collections::HashSet;
 
 /// Several ways to do the same, the likeliest first.
 type Plans = Vec<Vec<Splice>>;
@@ -53,8 +54,14 @@ pub(super) fn replace(place: &Place, text: &str, source: &Source) -> Result<Plan
 fn in_place(span: Span, block: &Block, source: &Source) -> Plans {
     let line_break = source.line_break_at(span.start);
     let to = source.indentation_at(span.start).to_owned();
-    let blocks =
+    let mut blocks =
         if starts_line(span.start, source) { fitted(block, &to, source) } else { vec![block.clone()] };
+    // Lines that are the same before and after tell how the text is meant to be indented.
+    let old: HashSet<&str> = source.text[span.range()].lines().skip(1).map(str::trim_end).collect();
+    let changed = |block: &Block| {
+        block.joined("\n").lines().skip(1).filter(|line| !old.contains(line.trim_end())).count()
+    };
+    blocks.sort_by_cached_key(changed);
     let splice = |block: Block| {
         let text = block.joined(line_break);
         let text = text.strip_prefix(&to).unwrap_or(&text);
