@@ -85,16 +85,18 @@ fn tables(answer: &Value, arguments: &Arguments) -> String {
     );
     for at_once in &arguments.concurrency {
         let _ = write!(out, "\n{:<28}", format!("{at_once} at a time"));
-        COLUMNS.iter().for_each(|(heading, ..)| drop(write!(out, "{heading:>10}")));
+        for (heading, ..) in COLUMNS {
+            let _ = write!(out, "{heading:>10}");
+        }
         for (what, name) in
             [("floor", "single-row commits"), ("bare", "bare SQL, claim and complete"), ("engine", "Toryo")]
         {
             let _ = write!(out, "\n{name:<28}");
             for (_, field, digits) in COLUMNS {
-                match median(answer, what, *at_once, field) {
-                    Some(value) => drop(write!(out, "{value:>10.digits$}")),
-                    None => drop(write!(out, "{:>10}", "–")),
-                }
+                let _ = match median(answer, what, *at_once, field) {
+                    Some(value) => write!(out, "{value:>10.digits$}"),
+                    None => write!(out, "{:>10}", "–"),
+                };
             }
         }
         out.push('\n');
