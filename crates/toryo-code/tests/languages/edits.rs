@@ -38,7 +38,7 @@ fn edited(fixture: &Fixture, edit_type: &str, locator: Value, patch: Value) -> R
 }
 
 /// The path that means this symbol alone.
-fn alone(symbol: &Symbol, all: &[Symbol]) -> String {
+pub(crate) fn alone(symbol: &Symbol, all: &[Symbol]) -> String {
     let twin = format!("{}[2]", symbol.path);
     if all.iter().any(|other| other.path == twin) {
         format!("{}[1]", symbol.path)
@@ -179,7 +179,7 @@ fn a_text_beside_a_symbol_takes_no_byte_away() {
 }
 
 /// A statement of each language.
-fn statement(fixture: &Fixture) -> &'static str {
+pub(crate) fn statement(fixture: &Fixture) -> &'static str {
     match fixture.path.extension() {
         Some("py") => "if ready:\n    call()",
         Some("rs") => "if ready {\n    call();\n}",
@@ -188,7 +188,7 @@ fn statement(fixture: &Fixture) -> &'static str {
     }
 }
 
-fn is_code(symbol: &Symbol) -> bool {
+pub(crate) fn is_code(symbol: &Symbol) -> bool {
     symbol.body.is_some()
         && matches!(symbol.kind, SymbolKind::Function | SymbolKind::Method)
         && !symbol.signature.starts_with("macro_rules!")
@@ -261,4 +261,16 @@ fn a_class_takes_members_at_its_end() {
         let owner = |path: &str| path.rsplit_once('.').map_or("", |(owner, _)| owner).to_owned();
         assert_eq!(owner(&added.path), owner(&child.path), "{at}:\n{after}");
     });
+}
+
+#[test]
+fn continued_lines_that_do_not_change_stay_where_they_are() {
+    let text = "class A {\n  private final List<String> names =\n      new ArrayList<>();\n}\n".to_owned();
+    let fixture = Fixture { path: "A.java".parse().expect("a path"), text };
+    let renewed = |line: &str| {
+        let patch = json!(format!("{line} List<String> names =\n      new ArrayList<>();"));
+        edited(&fixture, "replace", json!({"symbol": "A.names"}), patch)
+    };
+    assert_eq!(renewed("private final").as_ref(), Ok(&fixture.text));
+    assert_eq!(renewed("public"), Ok(fixture.text.replace("private final", "public")));
 }

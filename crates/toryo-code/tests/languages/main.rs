@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panic")]
 
 mod edits;
+mod laws;
 mod operations;
 mod outlines;
 
