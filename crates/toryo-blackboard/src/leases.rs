@@ -56,6 +56,15 @@ pub struct Ceilings {
     pub repository: Option<u32>,
 }
 
+/// A lease that was taken in the commit of the step before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The lease.
+    pub claim: Claim,
+    /// The place of the run's newest message, as the commit saw it; 0 where there is none.
+    pub newest_message: i64,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
@@ -137,7 +146,7 @@ pub async fn follow(
     step: StepId,
     done: &Claim,
     claimant: &Claimant,
-) -> Result<Option<Claim>, Error> {
+) -> Result<Option<Followed>, Error> {
     let found = sqlx::query(include_str!("../queries/follow.sql"))
         .bind(step.uuid())
         .bind(done.step_id.uuid())
@@ -148,7 +157,8 @@ pub async fn follow(
         .bind(claimant.version)
         .fetch_optional(db)
         .await?;
-    found.as_ref().map(from_row).transpose()
+    let Some(row) = found else { return Ok(None) };
+    Ok(Some(Followed { claim: from_row(&row)?, newest_message: row::get(&row, "newest_message")? }))
 }
 
 /// The lease that was taken in the commit of this attempt and still holds: for a worker that lost the answer.

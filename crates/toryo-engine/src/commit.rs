@@ -1,6 +1,7 @@
 //! The outcome of an attempt: one transaction, refused when the fencing token is stale.
 
 use crate::Failure;
+use crate::agent::Outputs;
 use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
 use crate::grow::{Heir, announce, begin_stopping, follow, grow_for};
@@ -10,11 +11,33 @@ use serde_json::json;
 use std::time::Duration;
 use toryo_blackboard::db::Connection;
 use toryo_blackboard::steps::Written;
-use toryo_blackboard::{Claim, Claimant, Error, Run, StepFailure, db, dead_letters, leases, outbox, runs, steps};
+use toryo_blackboard::{
+    Claim, Claimant, Error, Run, StepFailure, db, dead_letters, leases, outbox, runs, steps,
+};
 use toryo_domain::plan::MERGED;
 use toryo_domain::{
     EventType, FailureClass, Limit, NewEvent, Output, RunSignal, RunStatus, StepKey, StepKind, Stopping,
 };
+
+/// The step that a worker goes on with.
+#[derive(Debug)]
+pub struct Next {
+    /// Its lease.
+    pub claim: Claim,
+    /// What the commit saw that took the lease, so that nobody need ask again; `None` where its answer was lost.
+    pub known: Option<Known>,
+}
+
+/// A run as one transaction saw it.
+#[derive(Debug)]
+pub struct Known {
+    /// The run.
+    pub run: Run,
+    /// What its steps have left.
+    pub outputs: Outputs,
+    /// The place of its newest message: 0 where there is none, `None` where that was not asked.
+    pub newest_message: Option<i64>,
+}
 
 /// Stores what an attempt achieved and whatever follows from it.
 ///
@@ -33,7 +56,7 @@ pub async fn success_then(
     claim: &Claim,
     output: &Output,
     heir: Option<&Claimant>,
-) -> Result<Option<Claim>, Error> {
+) -> Result<Option<Next>, Error> {
     if output.kind() != claim.key.kind {
         return Err(Error::Conflict(format!("step `{}` left an output of `{}`", claim.key, output.kind())));
     }
@@ -41,14 +64,19 @@ pub async fn success_then(
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
     reached_by(Boundary::OutcomeLocked, &claim.key).await?;
     if steps::succeed(&mut tx, claim, output).await? == Written::Before {
-        return leases::followed(&mut tx, claim).await;
+        return Ok(leases::followed(&mut tx, claim).await?.map(|claim| Next { claim, known: None }));
     }
     remember(&mut tx, &run, claim, output).await?;
     let event =
         NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
-    let mut heir = heir.map(|claimant| Heir { done: claim, claimant, next: None });
+    let mut heir =
+        heir.map(|claimant| Heir { done: claim, claimant, next: None, outputs: Outputs::default() });
     let seq = grow_for(&mut tx, &mut run, vec![event], heir.as_mut()).await?;
-    let next = heir.and_then(|heir| heir.next);
+    let next = heir.and_then(|heir| {
+        let followed = heir.next?;
+        let known = Known { run, outputs: heir.outputs, newest_message: Some(followed.newest_message) };
+        Some(Next { claim: followed.claim, known: Some(known) })
+    });
     reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
     reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
@@ -69,9 +97,7 @@ async fn remember(tx: &mut Connection, run: &Run, claim: &Claim, output: &Output
         Output::Integrate(end) => {
             runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
         }
-        Output::Draft(end) => {
-            runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
-        }
+        Output::Draft(end) => runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await,
         Output::Plan(_)
         | Output::Retrieve(_)
         | Output::Reproduce(_)
@@ -167,7 +193,10 @@ pub(crate) async fn stop(
         // The run stops at its limit all the same, without a draft.
         return Ok(happened);
     }
-    if failure.class == FailureClass::Budget && run.status == RunStatus::Running && run.control.stopping.is_none() {
+    if failure.class == FailureClass::Budget
+        && run.status == RunStatus::Running
+        && run.control.stopping.is_none()
+    {
         let reason = format!("step `{}`: {}", claim.key, failure.text);
         happened.push(begin_stopping(tx, run, Stopping { limit: Limit::Budget, reason }).await?);
         return Ok(happened);

@@ -1,11 +1,13 @@
 //! Stores what [`advance`](crate::advance) says: the one way by which a run's graph grows and a run turns.
 
 use crate::advance::{Advance, Graph, Rules, Turn, advance, draft_key};
+use crate::agent::Outputs;
 use crate::version;
 use crate::worker::started;
 use serde_json::{Value, json};
 use std::time::Duration;
 use toryo_blackboard::db::Connection;
+use toryo_blackboard::leases::Followed;
 use toryo_blackboard::{Claim, Claimant, Error, Run, StepRow, events, graph, leases, outbox, runs, steps};
 use toryo_domain::{
     EventType, Gate, NewEvent, Output, RunId, RunSignal, RunStatus, StepId, StepKey, StepStatus, Stopping,
@@ -23,7 +25,9 @@ pub struct Heir<'a> {
     /// The worker.
     pub claimant: &'a Claimant,
     /// The lease it got.
-    pub next: Option<Claim>,
+    pub next: Option<Followed>,
+    /// What the run's steps had left when it got one.
+    pub outputs: Outputs,
 }
 
 /// As [`grow`]; the first step that becomes ready goes to the heir, where nobody waits who comes first.
@@ -49,10 +53,13 @@ pub async fn grow_for(
         events.push(begin_stopping(tx, run, stopping.clone()).await?);
         next = advance(&graph, &Rules::from(&*run));
     }
-    let heir = heir.filter(|_| next.turn.is_none());
-    store(tx, run, &next, &mut events, heir).await?;
+    let mut heir = heir.filter(|_| next.turn.is_none());
+    store(tx, run, &next, &mut events, heir.as_deref_mut()).await?;
     if let Some(turn) = next.turn {
         events.extend(take(tx, run, &rows, turn).await?);
+    }
+    if let Some(heir) = heir.filter(|heir| heir.next.is_some()) {
+        heir.outputs = rows.into_iter().filter_map(|step| Some((step.key, step.output?))).collect();
     }
     events::append(tx, run.id, &events).await
 }
@@ -86,10 +93,10 @@ async fn store(
         let data = json!({ "role": key.kind.role() });
         events.push(NewEvent::of_step(EventType::StepReady, key.clone(), None, data));
         if let Some(heir) = heir.as_mut().filter(|heir| heir.next.is_none())
-            && let Some(claim) = leases::follow(tx, id, heir.done, heir.claimant).await?
+            && let Some(followed) = leases::follow(tx, id, heir.done, heir.claimant).await?
         {
-            events.push(started(&claim, heir.claimant.worker));
-            heir.next = Some(claim);
+            events.push(started(&followed.claim, heir.claimant.worker));
+            heir.next = Some(followed);
             continue;
         }
         // A step may be unblocked again after it was held: the queue must not take that for the same message.
@@ -99,7 +106,11 @@ async fn store(
 }
 
 /// A limit was hit: from now on nothing new begins. The event says so; [`grow`] does the rest.
-pub async fn begin_stopping(tx: &mut Connection, run: &mut Run, stopping: Stopping) -> Result<NewEvent, Error> {
+pub async fn begin_stopping(
+    tx: &mut Connection,
+    run: &mut Run,
+    stopping: Stopping,
+) -> Result<NewEvent, Error> {
     let data = json!({
         "decision": "stop", "rule": format!("limit.{}", stopping.limit), "text": stopping.reason,
     });
@@ -111,7 +122,11 @@ pub async fn begin_stopping(tx: &mut Connection, run: &mut Run, stopping: Stoppi
 
 /// Stores what happened, and what follows where the run is stopping.
 pub async fn follow(tx: &mut Connection, run: &mut Run, events: Vec<NewEvent>) -> Result<u64, Error> {
-    if run.control.stopping.is_some() { grow(tx, run, events).await } else { events::append(tx, run.id, &events).await }
+    if run.control.stopping.is_some() {
+        grow(tx, run, events).await
+    } else {
+        events::append(tx, run.id, &events).await
+    }
 }
 
 /// Puts a wake-up for a step into the outbox. The queue drops a second one of the same `round`.

@@ -30,9 +30,18 @@ struct State {
 
 impl Inbox {
     /// Of this lease, with what it is shown at its beginning.
-    pub(crate) async fn open(engine: &Engine, claim: &Claim) -> Result<(Self, Vec<HumanMessage>), Error> {
+    ///
+    /// `newest` is the place of the run's newest message, where the caller knows it: there is nothing to read where it is 0.
+    pub(crate) async fn open(
+        engine: &Engine,
+        claim: &Claim,
+        newest: Option<i64>,
+    ) -> Result<(Self, Vec<HumanMessage>), Error> {
         let inbox =
             Self { engine: engine.clone(), claim: claim.clone(), state: Mutex::new(State::default()) };
+        if newest == Some(0) {
+            return Ok((inbox, vec![]));
+        }
         let shown = inbox.before_call(BEGINNING).await?;
         Ok((inbox, shown))
     }

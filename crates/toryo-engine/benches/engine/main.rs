@@ -74,6 +74,8 @@ async fn measure(folder: PathBuf, rounds: usize, toryo: &Path, series: &[Series]
                 ("bare", bare::claim_and_complete(&servers, concurrency, SECONDS).await),
                 ("engine", load::runs(&servers, one.runs, concurrency).await),
             ] {
+                writeln!(std::io::stderr(), "round {round}, {what}, {concurrency} at a time: {measured}")
+                    .expect("an error stream");
                 rows.push(json!({
                     "round": round, "what": what, "concurrency": concurrency, "measured": measured,
                 }));

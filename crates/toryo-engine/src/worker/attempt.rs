@@ -2,8 +2,9 @@
 //! the same commit may have leased that one too, and the worker goes on with it.
 
 use super::Worker;
-use crate::agent::{Orders, StepContext};
+use crate::agent::{HumanMessage, Orders, StepContext};
 use crate::boundary::{Boundary, reached_by};
+use crate::commit::{Known, Next};
 use crate::inbox::Inbox;
 use crate::relay::chain;
 use crate::report::{LeaseReporter, patiently};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{Claim, Error, leases, runs, steps, tasks};
 use toryo_bus::Wakeup;
-use toryo_domain::{FailureClass, Output};
+use toryo_domain::{FailureClass, Output, Task};
 
 /// How often a message is told that its step is still worked on: well below the bus' time limit.
 const STILL_WORKING: Duration = Duration::from_secs(10);
@@ -26,18 +27,27 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 impl Worker {
     /// Executes a leased step and those that follow it one by one, until another one comes first or the worker stops.
     pub(super) async fn work(&self, claim: Claim, wakeup: Option<Wakeup>, stop: &CancellationToken) {
-        let (mut next, mut wakeup) = (Some(claim), wakeup);
-        while let Some(claim) = next {
-            next = self.attempt(claim, wakeup.take(), stop).await;
+        let (mut next, mut wakeup) = (Some(Next { claim, known: None }), wakeup);
+        // All steps that follow one by one are of one run, so of one task.
+        let mut task = None;
+        while let Some(Next { claim, known }) = next {
+            next = self.attempt(claim, known, &mut task, wakeup.take(), stop).await;
         }
     }
 
     /// Executes a leased step, commits what came of it, and only then acknowledges the message. Returns the step whose
     /// lease was taken in the same commit.
-    async fn attempt(&self, claim: Claim, wakeup: Option<Wakeup>, stop: &CancellationToken) -> Option<Claim> {
+    async fn attempt(
+        &self,
+        claim: Claim,
+        known: Option<Known>,
+        task: &mut Option<Task>,
+        wakeup: Option<Wakeup>,
+        stop: &CancellationToken,
+    ) -> Option<Next> {
         let cancel = self.leases.hold(claim.fence);
         let outcome = {
-            let work = self.execute(&claim, cancel);
+            let work = self.execute(&claim, known, task, cancel);
             tokio::pin!(work);
             loop {
                 tokio::select! {
@@ -77,7 +87,7 @@ impl Worker {
         claim: &Claim,
         outcome: Result<Output, Failure>,
         stop: &CancellationToken,
-    ) -> Result<Option<Claim>, Error> {
+    ) -> Result<Option<Next>, Error> {
         let committed = match &outcome {
             Ok(output) => {
                 let heir = (!stop.is_cancelled()).then(|| self.claimant());
@@ -102,11 +112,30 @@ impl Worker {
         }
     }
 
-    async fn execute(&self, claim: &Claim, cancel: CancellationToken) -> Result<Output, Failure> {
+    async fn execute(
+        &self,
+        claim: &Claim,
+        known: Option<Known>,
+        task: &mut Option<Task>,
+        cancel: CancellationToken,
+    ) -> Result<Output, Failure> {
         let role = claim.key.kind.role();
         let agent =
             self.agents.get(&role).ok_or_else(|| Failure::bug(format!("no agent plays the {role}")))?;
-        let ctx = patiently(|| self.context(claim, cancel.clone())).await?;
+        let known = match known {
+            Some(known) => known,
+            None => patiently(|| self.look_up(claim)).await?,
+        };
+        let task = match task {
+            Some(task) => task,
+            None => {
+                let found = patiently(|| tasks::get(&self.engine.db, known.run.task_id)).await?;
+                task.insert(found.task)
+            }
+        };
+        let newest = known.newest_message;
+        let inbox = patiently(|| Inbox::open(&self.engine, claim, newest)).await?;
+        let ctx = self.context(claim, known, task.clone(), inbox, cancel.clone());
         reached_by(Boundary::AgentStarts, &claim.key).await?;
         let limit = Duration::from_secs(60 * self.engine.config.step_minutes);
         // An agent that panics is a fault of ours; it must not take the worker's other steps with it.
@@ -131,14 +160,23 @@ impl Worker {
         }
     }
 
-    async fn context(&self, claim: &Claim, cancel: CancellationToken) -> Result<StepContext, Error> {
-        let db = &self.engine.db;
-        let run = runs::get(db, claim.run_id).await?;
-        let mut task = tasks::get(db, run.task_id).await?.task;
-        task.wish.limits = run.allowance();
-        let outputs = steps::of_run(db, run.id).await?;
-        let (inbox, messages) = Inbox::open(&self.engine, claim).await?;
-        Ok(StepContext {
+    async fn look_up(&self, claim: &Claim) -> Result<Known, Error> {
+        let run = runs::get(&self.engine.db, claim.run_id).await?;
+        let steps = steps::of_run(&self.engine.db, run.id).await?;
+        let outputs = steps.into_iter().filter_map(|step| Some((step.key, step.output?))).collect();
+        Ok(Known { run, outputs, newest_message: None })
+    }
+
+    fn context(
+        &self,
+        claim: &Claim,
+        known: Known,
+        mut task: Task,
+        (inbox, messages): (Inbox, Vec<HumanMessage>),
+        cancel: CancellationToken,
+    ) -> StepContext {
+        task.wish.limits = known.run.allowance();
+        StepContext {
             task,
             run_id: claim.run_id,
             step_id: claim.step_id,
@@ -146,15 +184,15 @@ impl Worker {
             attempt: claim.attempt,
             fence: claim.fence,
             worker_id: self.id,
-            outputs: outputs.into_iter().filter_map(|step| Some((step.key, step.output?))).collect(),
+            outputs: known.outputs,
             messages,
             orders: Orders {
-                stopping: run.control.stopping,
-                variant: run.origin.map(|origin| origin.variant).unwrap_or_default(),
+                stopping: known.run.control.stopping,
+                variant: known.run.origin.map(|origin| origin.variant).unwrap_or_default(),
             },
             cancel,
             blobs: self.blobs.clone(),
             reporter: Arc::new(LeaseReporter::new(self.engine.clone(), claim.clone(), inbox)),
-        })
+        }
     }
 }
