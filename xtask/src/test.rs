@@ -9,8 +9,7 @@ use crate::{
     check,
     child::{self, Interrupted, Signals},
     evidence::Before,
-    faults,
-    workspace,
+    faults, workspace,
 };
 
 /// The arguments of `cargo xtask test`.

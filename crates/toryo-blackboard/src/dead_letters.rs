@@ -82,8 +82,7 @@ pub async fn insert(db: &mut Connection, claim: &Claim, failure: &StepFailure) -
 /// # Errors
 /// There is none of this id, or it is no longer open.
 pub async fn get(db: &Db, id: DeadLetterId) -> Result<DeadLetter, Error> {
-    let found =
-        sqlx::query(open!("dead_letters.id = $1")).bind(id.uuid()).fetch_optional(db.pool()).await?;
+    let found = sqlx::query(open!("dead_letters.id = $1")).bind(id.uuid()).fetch_optional(db.pool()).await?;
     found.as_ref().map(from_row).transpose()?.ok_or_else(|| not_found(id))
 }
 

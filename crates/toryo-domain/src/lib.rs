@@ -26,7 +26,9 @@ pub use digest::Digest;
 pub use event::{Event, EventType, NewEvent};
 pub use failure::FailureClass;
 pub use finding::{Finding, Severity};
-pub use ids::{ArtifactId, CommitId, DeadLetterId, MessageId, PullRequestId, RepoId, RunId, StepId, TaskId, WorkerId};
+pub use ids::{
+    ArtifactId, CommitId, DeadLetterId, MessageId, PullRequestId, RepoId, RunId, StepId, TaskId, WorkerId,
+};
 pub use money::Usd;
 pub use output::Output;
 pub use path::RepoPath;

@@ -11,9 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{Claim, Error, db, leases, reservations, runs, workers};
-use toryo_domain::{
-    EventType, FailureClass, Limit, NewEvent, RunId, RunSignal, RunStatus, Stopping,
-};
+use toryo_domain::{EventType, FailureClass, Limit, NewEvent, RunId, RunSignal, RunStatus, Stopping};
 
 /// Leases looked at in one round.
 const BATCH: i64 = 100;

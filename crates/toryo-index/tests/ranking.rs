@@ -1,6 +1,8 @@
 //! What the ranking must not forget: a small library of its own, questions in the words of its users, and the
 //! places they mean. Times are not measured here.
 
+#![expect(clippy::expect_used, reason = "a test ends at what it did not expect")]
+
 use toryo_domain::RepoPath;
 use toryo_index::{BuildOptions, Index, PastCommit, RetrieveOptions, Weights};
 

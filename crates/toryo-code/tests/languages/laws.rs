@@ -72,8 +72,11 @@ fn a_body_changed_and_changed_back_is_the_same_file() {
     }
 }
 
-/// A small file of each language, and what nests in it: before and behind what is repeated.
-const NESTED: [(&str, &str, &[(&str, &str)]); 7] = [
+/// What stands before and behind what nests.
+type Nest = (&'static str, &'static str);
+
+/// A small file of each language, by path and text, and what nests in it.
+const NESTED: [(&str, &str, &[Nest]); 7] = [
     ("a.py", "x = 1\n", &[("(", ")"), ("[", "]"), ("f(", ")"), ("lambda: ", ""), ("if a:\n", "")]),
     ("a.js", "let x = 1;\n", &[("(", ")"), ("[", "]"), ("{", "}"), ("() => {", "}"), ("`${", "}`")]),
     ("a.ts", "let x = 1;\n", &[("(", ")"), ("[", "]"), ("{", "}"), ("namespace a {", "}"), ("A<", ">")]),

@@ -8,11 +8,7 @@
 //! Floor, baseline and engine take turns in every round on one server, so that a busy hour meets all of them alike.
 //! `TORYO` is the program whose API is measured. The engine's own part is this program started again: a process of its
 //! own, so that its processor time is known apart from that of whoever asks for runs.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a benchmark that cannot go on has to fail loudly"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on has to fail loudly")]
 
 mod agents;
 mod api;

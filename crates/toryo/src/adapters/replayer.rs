@@ -9,8 +9,8 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use toryo_agents::{Tools, meaning};
 use toryo_agents::dry::{DryForge, Seen};
+use toryo_agents::{Tools, meaning};
 use toryo_api::ports::{ReplayError, Replayer};
 use toryo_blackboard::{BlobStore, Run, artifacts};
 use toryo_domain::{RunId, StepKey};
@@ -75,7 +75,11 @@ impl LocalReplayer {
         Ok(steps)
     }
 
-    fn agents(&self, run: &Run, near: HashMap<StepKey, Vec<Near>>) -> Result<Vec<Arc<dyn Agent>>, ReplayError> {
+    fn agents(
+        &self,
+        run: &Run,
+        near: HashMap<StepKey, Vec<Near>>,
+    ) -> Result<Vec<Arc<dyn Agent>>, ReplayError> {
         let not_begun = || ReplayError::NotPossible("the run ended before it read its repository".into());
         let seen = Seen {
             base_branch: run.base_branch.clone().ok_or_else(not_begun)?,
