@@ -31,8 +31,10 @@ pub fn page(left: &Side, right: &Side, now: DateTime<Utc>) -> Markup {
     let seconds = |side: &Side| i64::try_from(side.run.active_ms_at(now) / 1000).unwrap_or_default();
     let content = html! {
         div.run-head { div.run-title { h1 { "Two outcomes" } } }
-        section.panel { div.pad { table {
-            thead { tr { th {} @for side in sides { th scope="col" { (link(&format!("/ui/runs/{}", side.run.id), &title(&side.run))) } } } }
+        section.panel { table.compare {
+            thead { tr { td {} @for side in sides { th scope="col" {
+                span { (which(&side.run)) } (link(&format!("/ui/runs/{}", side.run.id), &title(&side.run)))
+            } } } }
             tbody {
                 (row("status", &|side| pill(side.run.status)))
                 (row("differs by", &|side| html! { (variant(&side.run)) }))
@@ -53,15 +55,19 @@ pub fn page(left: &Side, right: &Side, now: DateTime<Utc>) -> Markup {
                     None => "–",
                 } }))
             }
-        } } }
-        section.panel { div.panel-head { h2 { "Steps" } } div.pad { table {
+        } }
+        section.panel { div.panel-head { h2 { "Steps" } } table.compare {
             tbody { @for key in keys(left, right) {
                 @let (one, two) = (find(left, &key), find(right, &key));
                 tr { th scope="row" { code { (key) } } (cell(one)) (cell(two)) td.faint { (verdict(one, two)) } }
             } }
-        } } }
+        } }
     };
     shell(&Shell { title: "Two outcomes", here: Some(Here::Runs), script: None }, &content)
+}
+
+fn which(run: &Run) -> &'static str {
+    if run.origin.is_some() { "Fork" } else { "Original" }
 }
 
 fn variant(run: &Run) -> String {

@@ -118,9 +118,8 @@ impl Side {
 }
 
 fn table(left: &Side, right: &Side) -> Vec<String> {
-    let row =
-        |name: &str, show: &dyn Fn(&Side) -> String| format!("{name:<28} {:<38} {}", show(left), show(right));
-    let mut lines = vec![
+    let row = |name: &str, show: &dyn Fn(&Side) -> String| [name.to_owned(), show(left), show(right)];
+    let mut rows = vec![
         row("", &|side| side.text("id")),
         row("status", &|side| side.text("status")),
         row("cost", &|side| {
@@ -148,11 +147,13 @@ fn table(left: &Side, right: &Side) -> Vec<String> {
             Some(step) => output::plain(step["status"].as_str().unwrap_or("-")),
             None => "-".to_owned(),
         };
-        let mut line = row(key, &status);
+        let mut row = row(key, &status);
         if same {
-            line.push_str(" (same)");
+            row[2].push_str(" (same)");
         }
-        lines.push(line);
+        rows.push(row);
     }
-    lines
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (names, lefts) = (width(0), width(1));
+    rows.iter().map(|[name, left, right]| format!("{name:<names$}  {left:<lefts$}  {right}")).collect()
 }
