@@ -25,7 +25,7 @@ pub use chunk::Chunk;
 
 /// The version of what a record holds and of how it is written; records of another version are made anew. Beside it
 /// stands what the program makes of some samples, so that a new grammar needs no new number.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A name for bytes: equal bytes of one kind of name have equal names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,7 +102,8 @@ impl RecordKey {
             name.push_str(&plain(&self.reading.extension));
         }
         if let Some(manifest) = self.reading.manifest {
-            name.push('.');
+            // Apart from extensions: an empty `go.mod` is not read as an empty `x.go`.
+            name.push_str(".manifest-");
             name.push_str(manifest.name());
         }
         name.truncate(120);
@@ -352,7 +353,8 @@ mod tests {
         assert_eq!(key("src/a.py"), "git-0123abcd.py");
         assert_eq!(key("src/b.py"), key("lib/a.py"));
         assert_eq!(key("README.md"), "git-0123abcd");
-        assert_eq!(key("web/package.json"), "git-0123abcd.npm");
+        assert_eq!(key("web/package.json"), "git-0123abcd.manifest-npm");
+        assert_ne!(key("svc/go.mod"), key("svc/cart.go"), "equal contents that are read otherwise");
         assert!(ContentId::of(b"x").as_str().starts_with("sha256-2d711642"));
     }
 

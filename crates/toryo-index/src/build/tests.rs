@@ -162,6 +162,21 @@ proptest! {
 }
 
 #[test]
+fn an_empty_source_file_that_becomes_a_manifest_is_read_anew() {
+    let store = MemoryStore::default();
+    let mut now = files(SHOP);
+    let options = options(&now);
+    let build = |now: &Files, before: Option<&Index>, store: Option<&dyn RecordStore>| {
+        Build { store, before, ..Build::new(&options) }.run(listed(now), &reader(now)).expect("an index").0
+    };
+    now.insert(at("svc/cart/cart.go"), String::new());
+    let before = build(&now, None, Some(&store));
+    let text = now.remove(&at("svc/cart/cart.go")).expect("a file");
+    now.insert(at("svc/go.mod"), text);
+    assert_eq!(picture(&build(&now, Some(&before), Some(&store))), picture(&build(&now, None, None)));
+}
+
+#[test]
 fn only_what_changed_is_read() {
     let store = MemoryStore::default();
     let mut now = files(SHOP);
