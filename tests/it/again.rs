@@ -57,6 +57,19 @@ fn containers_of(run: &str) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
+/// The one container of a run, once the engine shows it: a command is announced before its container starts.
+async fn container_of(run: &str) -> String {
+    let shown = async {
+        loop {
+            if let [one] = containers_of(run).as_slice() {
+                return one.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), shown).await.expect("one container runs the tests")
+}
+
 #[tokio::test]
 async fn a_container_that_is_killed_costs_the_command_in_flight_only() {
     let toryo = Toryo::start(refactoring()).await;
@@ -67,9 +80,8 @@ async fn a_container_that_is_killed_costs_the_command_in_flight_only() {
             && event.data["text"].as_str().is_some_and(|it| it.starts_with("running "))
     };
     toryo.until_event(&run, "the tests run", running).await;
-    let killed = containers_of(&run);
-    assert_eq!(killed.len(), 1, "one container runs the tests");
-    let done = std::process::Command::new("docker").args(["kill", &killed[0]]).output().unwrap();
+    let killed = container_of(&run).await;
+    let done = std::process::Command::new("docker").args(["kill", &killed]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     toryo.until(&run, "it goes on to the review", |view| view.status() == "needs_human").await;
     let events = toryo.events(&run).await;
