@@ -164,7 +164,10 @@ impl Storm {
         {
             (Ok(servers), Ok(blobs)) => Some([servers, blobs]),
             // Only root may; everybody else's disks stay large.
-            _ => None,
+            _ => {
+                eprintln!("faults: no small disk can be mounted here (root may): full disks are NOT tried");
+                None
+            }
         };
         let (disk, blobs) = (folder.join("disk"), folder.join("blobs"));
         std::fs::create_dir_all(&disk)?;
