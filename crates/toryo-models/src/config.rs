@@ -3,10 +3,12 @@
 //! Two stages: [`Config`] is what was written, [`InForce`] what holds after the built-in routes and the price
 //! table filled the gaps. Only the second one is used.
 
+mod aws;
 mod base_url;
 mod embeddings;
 mod in_force;
 
+pub use aws::Aws;
 pub use base_url::BaseUrl;
 pub use embeddings::Embeddings;
 pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce};
@@ -123,6 +125,12 @@ pub enum ProviderKind {
     /// OpenAI's chat completions, which most servers speak.
     #[serde(rename = "openai")]
     OpenAi,
+    /// Anthropic's messages.
+    #[serde(rename = "anthropic")]
+    Anthropic,
+    /// Amazon Bedrock's Converse, signed with AWS credentials instead of a key.
+    #[serde(rename = "bedrock")]
+    Bedrock,
 }
 
 /// The name of the limit of output tokens in a request.
@@ -197,6 +205,9 @@ pub struct Price {
     pub input: Usd,
     /// Of the part of the prompt that the provider had cached.
     pub cached_input: Usd,
+    /// Of the part of the prompt that the provider put into its cache. Default: as any other part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<Usd>,
     /// Of the answer.
     pub output: Usd,
 }

@@ -85,6 +85,9 @@ impl Embedder {
         }
         let provider: Arc<dyn EmbeddingProvider> = match endpoint.kind {
             ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, endpoint)?),
+            ProviderKind::Anthropic | ProviderKind::Bedrock => {
+                return Err(Error::Config(format!("models.providers.{name} makes no embeddings")));
+            }
         };
         let timeout = endpoint.timeout();
         Ok(Some(Self { provider, config: embeddings, timeout, retry: in_force.retry }))

@@ -10,10 +10,12 @@
 //! validate replies (agents do) and writes no SQL. Start with [`gateway`]; a new provider is one file in
 //! [`provider`].
 
+pub mod chat;
 pub mod config;
 pub mod embeddings;
 pub mod error;
 pub mod gateway;
+pub mod inbound;
 pub mod journal;
 pub mod prices;
 pub mod provider;

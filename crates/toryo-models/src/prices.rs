@@ -63,8 +63,10 @@ fn undated(model: &str) -> Option<&str> {
 #[must_use]
 pub fn cost(price: &Price, usage: &Usage) -> Usd {
     let cached = usage.cached_input.min(usage.input);
-    price.input.per_million(usage.input - cached)
+    let written = usage.cache_write.min(usage.input - cached);
+    price.input.per_million(usage.input - cached - written)
         + price.cached_input.per_million(cached)
+        + price.cache_write.unwrap_or(price.input).per_million(written)
         + price.output.per_million(usage.output)
 }
 
@@ -93,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn usage(input: u64, cached_input: u64, output: u64) -> Usage {
-        Usage { input, cached_input, output, reasoning: 0 }
+        Usage { input, cached_input, output, ..Usage::default() }
     }
 
     #[test]
@@ -133,7 +135,7 @@ mod tests {
 
     prop_compose! {
         fn any_price()(input in 0..100_000_000_000_i64, cached in 0..100_000_000_000_i64, output in 0..100_000_000_000_i64) -> Price {
-            Price { input: Usd::from_nanos(input), cached_input: Usd::from_nanos(cached), output: Usd::from_nanos(output) }
+            Price { input: Usd::from_nanos(input), cached_input: Usd::from_nanos(cached), cache_write: None, output: Usd::from_nanos(output) }
         }
     }
 

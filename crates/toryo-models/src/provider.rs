@@ -8,13 +8,18 @@ pub mod openai;
 pub mod replay;
 pub mod silent;
 
-use crate::config::{Config, ProviderKind, StructuredOutput};
+use crate::chat::{Chat, Completion, Event};
+use crate::config::{Aws, Config, ProviderKind, StructuredOutput};
 use crate::error::Error;
+use crate::inbound::{Dialect, Inbound};
 use crate::reply::{Finish, Usage};
 use crate::request::{Caller, Message, OutputSchema};
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,11 +40,100 @@ pub trait ModelProvider: Send + Sync + 'static {
         cancel: &CancellationToken,
     ) -> Result<ProviderReply, ProviderError>;
 
+    /// Asks once, for whoever it is. Dropping the future, or the stream that it returned, closes the connection, so
+    /// that the provider may stop as well; time limits are the caller's, but for the connection's own. Sends nothing
+    /// twice. An answer of the wrong type, cut or empty, is an error, never half an answer.
+    ///
+    /// # Errors
+    /// What went wrong, in our words and without secrets.
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError> {
+        let _ = ask;
+        Err(ProviderError::Unsupported { what: "chats".into() })
+    }
+
+    /// The dialect whose bytes it passes on without a translation: [`Ask::native`] is set for that one only.
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
+
     /// The commit of the repository that its answers were recorded for, where they come from a recording: nothing
     /// is paid, everything is labelled, and no other repository makes sense.
     fn recording_of(&self) -> Option<&str> {
         None
     }
+}
+
+/// A question to one deployment.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The deployment's name for its model.
+    pub model: &'a str,
+    /// The question in neutral words. Where `native` is set it is not read.
+    pub chat: &'a Chat,
+    /// The client's own bytes, in the provider's own dialect: sent on as they are, but for the model's name, the
+    /// limit of tokens, and what the gateway must add (usage in the last chunk of a stream, opt-out of storage).
+    pub native: Option<&'a Inbound>,
+    /// The answer is wanted in pieces.
+    pub stream: bool,
+    /// Tokens of the answer at most, hidden reasoning included; in place of what the client asked.
+    pub max_output_tokens: u32,
+    /// How the deployment is told to answer in JSON of one schema.
+    pub structured_output: StructuredOutput,
+    /// Whether the model takes `temperature` and `top_p` at all; models that reason refuse them.
+    pub takes_temperature: bool,
+    /// Where and as whom a deployment of Bedrock is called.
+    pub aws: Option<&'a Aws>,
+    /// The step that asks, where it is one: sent as the headers `x-toryo-*`.
+    pub step: Option<&'a Caller>,
+}
+
+/// What a deployment answered.
+pub enum Answer {
+    /// All at once.
+    Whole(Whole),
+    /// In pieces. The stream ends after its [`Event::Stop`] and [`Event::Usage`]; a stream that ends before
+    /// `Stop` ends with an error.
+    Stream(PieceStream),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(whole) => f.debug_tuple("Whole").field(whole).finish(),
+            Self::Stream(_) => f.debug_tuple("Stream").finish(),
+        }
+    }
+}
+
+/// The pieces of an answer, as they come.
+pub type PieceStream = Pin<Box<dyn Stream<Item = Result<Piece, ProviderError>> + Send>>;
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Whole {
+    /// In neutral words.
+    pub completion: Completion,
+    /// As it came, where the question was native: to be sent on as it is.
+    pub native: Option<Bytes>,
+}
+
+/// One piece of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Piece {
+    /// In neutral words; may be none (a heartbeat) or several.
+    pub events: Vec<Event>,
+    /// The data of one server-sent event as it came, without `data:` and line ends, where the question was native
+    /// and the client is to see it.
+    pub native: Option<Native>,
+}
+
+/// One server-sent event of the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// The event's name, where the dialect names them.
+    pub event: Option<&'static str>,
+    /// One line of JSON.
+    pub data: Bytes,
 }
 
 /// A question after the route was resolved.
@@ -119,6 +213,18 @@ pub enum ProviderError {
         /// Its words.
         message: String,
     },
+    /// The provider's rules forbid the question or the answer.
+    #[error("the provider's content policy refused it: {message}")]
+    ContentPolicy {
+        /// Its words.
+        message: String,
+    },
+    /// The model, its provider or our translation lacks something that the caller asked for. Nothing was sent.
+    #[error("this model cannot do what was asked: {what} is not supported")]
+    Unsupported {
+        /// What is lacking.
+        what: String,
+    },
     /// Any other refusal of the request: a wrong model name, an unsupported parameter.
     #[error("the request was refused (HTTP {status}): {message}")]
     Rejected {
@@ -155,6 +261,8 @@ impl ProviderError {
             Self::Unavailable { .. } | Self::TimedOut { .. } => FailureClass::Transient,
             Self::KeyRefused { .. }
             | Self::ContextLength { .. }
+            | Self::ContentPolicy { .. }
+            | Self::Unsupported { .. }
             | Self::Rejected { .. }
             | Self::NotRecorded { .. } => FailureClass::Input,
             Self::Cancelled => FailureClass::Cancelled,
@@ -170,6 +278,8 @@ impl ProviderError {
             | Self::TimedOut { .. }
             | Self::KeyRefused { .. }
             | Self::ContextLength { .. }
+            | Self::ContentPolicy { .. }
+            | Self::Unsupported { .. }
             | Self::Rejected { .. }
             | Self::NotRecorded { .. }
             | Self::Cancelled => None,
@@ -206,6 +316,9 @@ impl Providers {
             if provider.key().is_some() || provider.keyless {
                 let client: Arc<dyn ModelProvider> = match provider.kind {
                     ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, provider)?),
+                    ProviderKind::Anthropic | ProviderKind::Bedrock => {
+                        return Err(Error::Config(format!("models.providers.{name}.kind is not spoken yet")));
+                    }
                 };
                 providers = providers.with(name, client);
             }

@@ -52,6 +52,8 @@ pub struct Usage {
     pub input: u64,
     /// Tokens of the prompt that the provider had cached.
     pub cached_input: u64,
+    /// Tokens of the prompt that the provider put into its cache for this call, where it charges for that.
+    pub cache_write: u64,
     /// Tokens of the answer, hidden reasoning included.
     pub output: u64,
     /// Tokens of hidden reasoning.
@@ -72,6 +74,7 @@ impl Add for Usage {
         Self {
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
         }

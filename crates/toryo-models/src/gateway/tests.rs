@@ -45,7 +45,7 @@ fn request() -> Request {
 /// A model at 1, 0.5 and 2 dollars a million, without reasoning.
 fn config() -> Config {
     let usd = |dollars| Usd::from_dollars(dollars).unwrap();
-    let price = Price { input: usd(1.0), cached_input: usd(0.5), output: usd(2.0) };
+    let price = Price { input: usd(1.0), cached_input: usd(0.5), cache_write: None, output: usd(2.0) };
     let route = Route { price: Some(price), ..Route::to("test-model") };
     Config { routes: [("default".to_owned(), route)].into(), ..Config::default() }
 }

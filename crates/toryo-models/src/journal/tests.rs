@@ -125,7 +125,7 @@ fn record(caller: &Caller, question: &str, content: &str) -> CallRecord {
         reply: StoredReply {
             content: content.into(),
             finish: Finish::Stop,
-            usage: Usage { input: 1000, cached_input: 400, output: 50, reasoning: 20 },
+            usage: Usage { input: 1000, cached_input: 400, cache_write: 0, output: 50, reasoning: 20 },
             cost: Usd::from_nanos(1_234_567),
             provider: "openai".into(),
             model: "scripted".into(),

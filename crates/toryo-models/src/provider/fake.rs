@@ -27,7 +27,7 @@ impl Answer {
         Self::Reply(ProviderReply {
             content: content.into(),
             finish: Finish::Stop,
-            usage: Usage { input: 100, cached_input: 0, output: 10, reasoning: 0 },
+            usage: Usage { input: 100, output: 10, ..Usage::default() },
             model: "fake".into(),
         })
     }

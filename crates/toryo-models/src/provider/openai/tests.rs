@@ -79,7 +79,7 @@ async fn a_question_names_its_origin_its_schema_and_its_limits() {
     let question = question(StructuredOutput::JsonSchema);
     let reply = ask_server(&server, &question).await.unwrap();
     assert_eq!((reply.content.as_str(), reply.finish), (r#"{"summary":"ok"}"#, Finish::Stop));
-    assert_eq!(reply.usage, Usage { input: 20, cached_input: 5, output: 7, reasoning: 3 });
+    assert_eq!(reply.usage, Usage { input: 20, cached_input: 5, cache_write: 0, output: 7, reasoning: 3 });
     let seen = &server.requests()[0];
     assert_eq!(seen.run, question.caller.run_id.to_string());
     assert_eq!((seen.step.as_str(), seen.agent.as_str()), ("code:x#2", "coder"));

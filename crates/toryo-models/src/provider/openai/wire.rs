@@ -118,6 +118,7 @@ fn usage(tokens: &Tokens) -> Usage {
     Usage {
         input: tokens.prompt_tokens,
         cached_input: tokens.prompt_tokens_details.cached_tokens,
+        cache_write: 0,
         output: tokens.completion_tokens,
         reasoning: tokens.completion_tokens_details.reasoning_tokens,
     }
