@@ -5,13 +5,16 @@
 
 mod aws;
 mod base_url;
+mod check;
 mod embeddings;
 mod in_force;
+mod route;
 
 pub use aws::Aws;
 pub use base_url::BaseUrl;
 pub use embeddings::Embeddings;
-pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce};
+pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce, RouteInForce};
+pub use route::{AtLimit, Endpoint, Fallbacks, Route, Specialisation, Strategy, TimeLimits};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -156,47 +159,6 @@ pub enum StructuredOutput {
     JsonObject,
 }
 
-/// A route as it was written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// The endpoint's name. Default `openai`.
-    #[serde(default = "open_ai_name")]
-    pub provider: String,
-    /// The model, as the endpoint names it.
-    pub model: String,
-    /// How it is told to answer in JSON. Default `json_schema`.
-    #[serde(default)]
-    pub structured_output: StructuredOutput,
-    /// Output tokens of one call at most. Default from the price table, else 8,192.
-    pub max_output_tokens: Option<u32>,
-    /// Tokens added for hidden reasoning. Default 16,384 for models that reason, else none.
-    pub reasoning_tokens: Option<u32>,
-    /// 0 to 2, in place of what agents ask for. Never sent to models that refuse it.
-    pub temperature: Option<f32>,
-    /// Dollars a million tokens. Default from the price table, else unknown: such calls count as $0.
-    pub price: Option<Price>,
-    /// Tokens the model takes, in and out. Default from the price table, else unknown.
-    pub context_tokens: Option<u32>,
-}
-
-impl Route {
-    /// This model of the provider `openai`, everything else by default.
-    #[must_use]
-    pub fn to(model: impl Into<String>) -> Self {
-        Self {
-            provider: open_ai_name(),
-            model: model.into(),
-            structured_output: StructuredOutput::default(),
-            max_output_tokens: None,
-            reasoning_tokens: None,
-            temperature: None,
-            price: None,
-            context_tokens: None,
-        }
-    }
-}
-
 /// Dollars a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -232,8 +194,8 @@ mod tests {
         let config: Config = toml::from_str("").unwrap();
         let in_force = config.in_force().unwrap();
         assert_eq!(in_force.routes.keys().collect::<Vec<_>>(), BUILT_IN_ROUTES.iter().collect::<Vec<_>>());
-        assert!(in_force.routes.values().all(|route| route.price.is_some()));
-        assert_ne!(in_force.routes["refiner"].model, in_force.routes["coder"].model);
+        assert!(in_force.routes.values().all(|route| route.first().price.is_some()));
+        assert_ne!(in_force.routes["refiner"].first().model, in_force.routes["coder"].first().model);
     }
 
     #[test]
@@ -253,7 +215,6 @@ mod tests {
             "[providers.openai]\nurl = \"http://x\"",
             "[providers.openai]\nkind = \"telepathy\"",
             "[routes.default]\nmodel = \"m\"\nprize = 1",
-            "[routes.default]\nprovider = \"openai\"",
             "[retry]\ntimes = 3",
         ] {
             assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong:?} was accepted");

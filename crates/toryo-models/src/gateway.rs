@@ -68,7 +68,11 @@ impl Gateway {
     /// [`Error::Config`].
     pub fn new(config: &Config, providers: Providers, journal: Arc<dyn Journal>) -> Result<Self, Error> {
         let config = config.in_force()?;
-        for (alias, deployment) in &config.routes {
+        for (alias, deployment) in config
+            .routes
+            .iter()
+            .flat_map(|(alias, route)| route.deployments.iter().map(move |one| (alias, one)))
+        {
             if deployment.price.is_none() {
                 tracing::warn!(
                     route = %alias, model = %deployment.model,
@@ -218,7 +222,7 @@ impl StoredReply {
 
 impl Inner {
     fn resolve(&self, alias: &str) -> Result<Resolved<'_>, Error> {
-        let deployment = self.config.route(alias)?;
+        let deployment = self.config.route(alias)?.first();
         let name = &deployment.provider;
         let stand_in = match self.config.without_key {
             WithoutKey::Replay => self.providers.replay.as_ref(),

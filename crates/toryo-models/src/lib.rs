@@ -22,6 +22,7 @@ pub mod provider;
 pub mod reply;
 pub mod request;
 mod retry;
+pub mod route;
 
 pub use config::Config;
 pub use embeddings::{Embedder, EmbeddingProvider, TextKind};

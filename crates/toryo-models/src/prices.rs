@@ -70,6 +70,13 @@ pub fn cost(price: &Price, usage: &Usage) -> Usd {
         + price.output.per_million(usage.output)
 }
 
+/// What a usage may cost at most, when it is not known yet what the provider's cache will do.
+#[must_use]
+pub fn most(price: &Price, usage: &Usage) -> Usd {
+    let input = price.cache_write.map_or(price.input, |write| write.max(price.input));
+    input.per_million(usage.input) + price.output.per_million(usage.output)
+}
+
 /// A careful guess of the prompt's tokens, schema included, before a provider has counted them.
 ///
 /// Common tokenizers take three to four bytes of English or code a token, and one to two tokens a character of

@@ -1,7 +1,7 @@
 //! The section `[models.embeddings]`.
 
 use super::Provider;
-use super::in_force::wrong;
+use super::check::wrong;
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

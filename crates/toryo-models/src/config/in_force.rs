@@ -1,8 +1,12 @@
 //! The configuration after the gaps are filled: what calls really use, and what `toryo config check` shows.
 
-use super::{Config, Embeddings, Price, Provider, Retry, Route, StructuredOutput, WithoutKey};
+use super::check::{check_provider, check_retry, check_route, check_targets};
+use super::{
+    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, Specialisation,
+    Strategy, StructuredOutput, TimeLimits, WithoutKey,
+};
 use crate::error::Error;
-use crate::prices::{self, KnownModel};
+use crate::prices;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use toryo_domain::Usd;
@@ -30,19 +34,64 @@ pub struct InForce {
     pub retry: Retry,
     /// Endpoints by name.
     pub providers: BTreeMap<String, Provider>,
-    /// Deployments by alias.
-    pub routes: BTreeMap<String, Deployment>,
+    /// Routes by alias.
+    pub routes: BTreeMap<String, RouteInForce>,
     /// The model of embeddings.
     pub embeddings: Option<Embeddings>,
 }
 
-/// What a route resolves to.
+/// A route with its gaps filled.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RouteInForce {
+    /// Those that answer for it; not empty.
+    pub deployments: Vec<Deployment>,
+    /// Which is asked first.
+    pub strategy: Strategy,
+    /// Requests for one call at most on this route.
+    pub attempts: u32,
+    /// Other routes, by what went wrong.
+    pub fallbacks: Fallbacks,
+    /// The route that is used instead while a budget runs low.
+    pub downgrade_to: Option<String>,
+    /// How long an answer may take.
+    pub time: TimeLimits,
+    /// Milliseconds after which a second deployment is asked.
+    pub hedge_after_ms: Option<u64>,
+    /// What happens beyond a caller's limits.
+    pub at_limit: AtLimit,
+    /// Longest wait there, in seconds.
+    pub wait_seconds: u64,
+    /// Tokens of a prompt at most.
+    pub max_prompt_tokens: Option<u64>,
+    /// Dollars one call may cost at most.
+    pub max_call_usd: Option<Usd>,
+}
+
+/// What answers for a route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Deployment {
+    /// How logs and the ledger call it; different from every other of its route.
+    pub name: String,
     /// The endpoint's name.
     pub provider: String,
     /// The model, as the endpoint names it.
     pub model: String,
+    /// Its share of requests under `simple_shuffle`.
+    pub weight: u32,
+    /// Lower ones are asked first.
+    pub order: u32,
+    /// Requests a minute that the provider allows.
+    pub rpm: Option<u32>,
+    /// Tokens a minute that the provider allows.
+    pub tpm: Option<u64>,
+    /// Requests at once that it serves well.
+    pub capacity: u32,
+    /// Where it is.
+    pub region: Option<String>,
+    /// Free words that callers may ask for.
+    pub tags: Vec<String>,
+    /// What it is best at.
+    pub specialisation: Option<Specialisation>,
     /// How it is told to answer in JSON.
     pub structured_output: StructuredOutput,
     /// Output tokens of one call at most, room for reasoning included.
@@ -57,27 +106,89 @@ pub struct Deployment {
     pub price: Option<Price>,
     /// Tokens the model takes, in and out, where it is known.
     pub context_tokens: Option<u32>,
+    /// Where and as whom Bedrock is called.
+    pub aws: Option<Aws>,
 }
 
 impl Deployment {
-    fn of(route: &Route, known: Option<&KnownModel>) -> Self {
+    fn of(route: &Route, endpoint: &Endpoint) -> Self {
+        let provider = endpoint.provider.as_ref().unwrap_or(&route.provider).clone();
+        let model = endpoint.model.as_ref().unwrap_or(&route.model).clone();
+        let region = endpoint.region.clone().or_else(|| endpoint.aws.as_ref()?.region.clone());
+        let known = prices::find(&model);
         let reasons = known.is_some_and(|known| known.reasons);
         let reasoning_tokens =
             route.reasoning_tokens.unwrap_or(if reasons { DEFAULT_REASONING_TOKENS } else { 0 });
+        let name = endpoint.name.clone().unwrap_or_else(|| match &region {
+            Some(region) => format!("{provider}/{model}@{region}"),
+            None => format!("{provider}/{model}"),
+        });
         Self {
-            provider: route.provider.clone(),
-            model: route.model.clone(),
-            structured_output: route.structured_output,
-            max_output_tokens: route
+            name,
+            provider,
+            model,
+            weight: endpoint.weight,
+            order: endpoint.order,
+            rpm: endpoint.rpm,
+            tpm: endpoint.tpm,
+            capacity: endpoint.capacity.max(1),
+            region,
+            tags: endpoint.tags.clone(),
+            specialisation: endpoint.specialisation,
+            structured_output: endpoint.structured_output.unwrap_or(route.structured_output),
+            max_output_tokens: endpoint
                 .max_output_tokens
+                .or(route.max_output_tokens)
                 .or(known.map(|known| known.max_output_tokens))
                 .unwrap_or(DEFAULT_OUTPUT_TOKENS),
             reasoning_tokens,
             temperature: route.temperature,
             takes_temperature: !reasons,
-            price: route.price.or(known.map(|known| known.price)),
-            context_tokens: route.context_tokens.or(known.map(|known| known.context_tokens)),
+            price: endpoint.price.or(route.price).or(known.map(|known| known.price)),
+            context_tokens: endpoint
+                .context_tokens
+                .or(route.context_tokens)
+                .or(known.map(|known| known.context_tokens)),
+            aws: endpoint.aws.clone(),
         }
+    }
+}
+
+impl RouteInForce {
+    fn of(route: &Route, retry: Retry) -> Self {
+        let own = [Endpoint::default()];
+        let endpoints = if route.deployments.is_empty() { &own[..] } else { &route.deployments };
+        let mut deployments: Vec<Deployment> =
+            endpoints.iter().map(|endpoint| Deployment::of(route, endpoint)).collect();
+        // Two of one model and region are told apart by their place.
+        for at in 1..deployments.len() {
+            let (before, rest) = deployments.split_at_mut(at);
+            if before.iter().any(|other| other.name == rest[0].name) {
+                rest[0].name = format!("{}#{}", rest[0].name, at + 1);
+            }
+        }
+        let has_fallbacks = route.fallbacks.all().next().is_some();
+        let attempts = if has_fallbacks { retry.attempts.min(2) } else { retry.attempts };
+        Self {
+            deployments,
+            strategy: route.strategy,
+            attempts: route.attempts.unwrap_or(attempts),
+            fallbacks: route.fallbacks.clone(),
+            downgrade_to: route.downgrade_to.clone(),
+            time: route.time,
+            hedge_after_ms: route.hedge_after_ms,
+            at_limit: route.at_limit,
+            wait_seconds: route.wait_seconds,
+            max_prompt_tokens: route.max_prompt_tokens,
+            max_call_usd: route.max_call_usd,
+        }
+    }
+
+    /// The deployment that is asked first where nothing speaks against it: of the lowest order, as written.
+    #[must_use]
+    pub fn first(&self) -> &Deployment {
+        let first = self.deployments.iter().min_by_key(|deployment| deployment.order);
+        first.unwrap_or(&self.deployments[0])
     }
 }
 
@@ -97,7 +208,8 @@ impl Config {
         let mut routes = BTreeMap::new();
         for (alias, route) in &written {
             check_route(alias, route, &providers)?;
-            routes.insert(alias.clone(), Deployment::of(route, prices::find(&route.model)));
+            check_targets(alias, route, &written)?;
+            routes.insert(alias.clone(), RouteInForce::of(route, self.retry));
         }
         if let Some(embeddings) = &self.embeddings {
             embeddings.check(&providers)?;
@@ -108,11 +220,11 @@ impl Config {
 }
 
 impl InForce {
-    /// The deployment behind an alias; the agents' own aliases fall back to `default`.
+    /// The route behind an alias; the agents' own aliases fall back to `default`.
     ///
     /// # Errors
     /// [`Error::UnknownRoute`].
-    pub fn route(&self, alias: &str) -> Result<&Deployment, Error> {
+    pub fn route(&self, alias: &str) -> Result<&RouteInForce, Error> {
         let fallback = || BUILT_IN_ROUTES.contains(&alias).then(|| self.routes.get("default")).flatten();
         self.routes.get(alias).or_else(fallback).ok_or_else(|| Error::UnknownRoute {
             route: alias.chars().take(80).collect(),
@@ -134,52 +246,6 @@ fn built_in_routes() -> BTreeMap<String, Route> {
         .collect()
 }
 
-pub(super) fn wrong(key: &str, what: &str) -> Error {
-    Error::Config(format!("models.{key} {what}"))
-}
-
-fn check_provider(name: &str, provider: &Provider) -> Result<(), Error> {
-    if provider.timeout_seconds == 0 {
-        return Err(wrong(&format!("providers.{name}.timeout_seconds"), "must be at least 1"));
-    }
-    if provider.connect_timeout_seconds == 0 {
-        return Err(wrong(&format!("providers.{name}.connect_timeout_seconds"), "must be at least 1"));
-    }
-    Ok(())
-}
-
-fn check_retry(retry: Retry) -> Result<(), Error> {
-    if !(1..=100).contains(&retry.attempts) {
-        return Err(wrong("retry.attempts", "must be between 1 and 100"));
-    }
-    if retry.total_seconds == 0 {
-        return Err(wrong("retry.total_seconds", "must be at least 1"));
-    }
-    Ok(())
-}
-
-fn check_route(alias: &str, route: &Route, providers: &BTreeMap<String, Provider>) -> Result<(), Error> {
-    let key = |field: &str| format!("routes.{alias}.{field}");
-    if !providers.contains_key(&route.provider) {
-        return Err(wrong(&key("provider"), "names no provider of models.providers"));
-    }
-    if route.model.trim().is_empty() {
-        return Err(wrong(&key("model"), "is empty"));
-    }
-    if route.max_output_tokens == Some(0) {
-        return Err(wrong(&key("max_output_tokens"), "must be at least 1"));
-    }
-    if route.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-        return Err(wrong(&key("temperature"), "must be between 0 and 2"));
-    }
-    if let Some(price) = route.price
-        && [price.input, price.cached_input, price.output].iter().any(|amount| *amount < Usd::ZERO)
-    {
-        return Err(wrong(&key("price"), "must not be negative"));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,9 +263,10 @@ mod tests {
         .unwrap();
         for alias in BUILT_IN_ROUTES {
             let route = config.route(alias).unwrap();
-            assert_eq!((route.provider.as_str(), route.model.as_str()), ("local", "qwen"), "{alias}");
-            assert_eq!((route.price, route.context_tokens, route.max_output_tokens), (None, None, 4096));
-            assert!(route.takes_temperature);
+            let [only] = &route.deployments[..] else { panic!("not one deployment") };
+            assert_eq!((only.provider.as_str(), only.model.as_str()), ("local", "qwen"), "{alias}");
+            assert_eq!((only.price, only.context_tokens, only.max_output_tokens), (None, None, 4096));
+            assert!(only.takes_temperature);
         }
         let error = config.route("codr").unwrap_err();
         assert_eq!(error.to_string(), "no model route is called `codr`; there are default");
@@ -212,12 +279,28 @@ mod tests {
              [routes.b]\nmodel = \"gpt-5\"\nreasoning_tokens = 7\nprice = { input = 1, cached_input = 0.5, output = 2 }",
         )
         .unwrap();
-        let known = config.route("a").unwrap();
+        let known = config.route("a").unwrap().first();
         assert_eq!(known.price.map(|price| price.input), Usd::from_dollars(2.0));
         assert_eq!((known.reasoning_tokens, known.takes_temperature), (0, true));
-        let own = config.route("b").unwrap();
+        let own = config.route("b").unwrap().first();
         assert_eq!(own.price.map(|price| price.output), Usd::from_dollars(2.0));
         assert_eq!((own.reasoning_tokens, own.takes_temperature), (7, false));
+    }
+
+    #[test]
+    fn deployments_take_from_their_route_what_they_do_not_say() {
+        let config = in_force(
+            "[routes.long]\nmodel = \"gpt-4.1\"\n[routes.coder]\nmodel = \"gpt-5\"\nfallbacks = { any = [\"long\"] }\n\
+             deployments = [{ region = \"eu\" }, { region = \"eu\", order = 2 }, { model = \"gpt-4.1\", rpm = 9 }]",
+        )
+        .unwrap();
+        let route = config.route("coder").unwrap();
+        let names: Vec<_> = route.deployments.iter().map(|deployment| deployment.name.as_str()).collect();
+        assert_eq!(names, ["openai/gpt-5@eu", "openai/gpt-5@eu#2", "openai/gpt-4.1"]);
+        let reasons: Vec<_> =
+            route.deployments.iter().map(|deployment| !deployment.takes_temperature).collect();
+        assert_eq!((reasons, route.attempts), (vec![true, true, false], 2));
+        assert_eq!(config.route("long").unwrap().attempts, 6);
     }
 
     #[test]
@@ -226,6 +309,13 @@ mod tests {
         for text in [
             "[routes.coder]\nmodel = \"m\"\nprovider = \"nobody\"",
             "[routes.coder]\nmodel = \" \"",
+            "[routes.coder]\nprovider = \"openai\"",
+            "[routes.coder]\ndeployments = [{ model = \"a\" }, { provider = \"openai\" }]",
+            "[routes.coder]\nmodel = \"m\"\ndeployments = [{ weight = 0 }]",
+            "[routes.coder]\nmodel = \"m\"\nfallbacks = { any = [\"coder\"] }",
+            "[routes.coder]\nmodel = \"m\"\nfallbacks = { rate_limit = [\"light\"] }",
+            "[routes.coder]\nmodel = \"m\"\ndowngrade_to = \"light\"",
+            "[routes.coder]\nmodel = \"m\"\ntime = { first_token_seconds = 0 }",
             "[routes.coder]\nmodel = \"m\"\ntemperature = 3.0",
             "[routes.coder]\nmodel = \"m\"\nmax_output_tokens = 0",
             "[routes.coder]\nmodel = \"m\"\nprice = { input = -1, cached_input = 0, output = 0 }",

@@ -113,8 +113,11 @@ fn models(config: &Config) -> Result<Finding> {
         .routes
         .iter()
         .filter(|(_, route)| {
-            let provider = in_force.providers.get(&route.provider);
-            !provider.is_some_and(|provider| provider.key().is_some() || provider.keyless)
+            // A route answers as long as one of its deployments can.
+            !route.deployments.iter().any(|deployment| {
+                let provider = in_force.providers.get(&deployment.provider);
+                provider.is_some_and(|provider| provider.key().is_some() || provider.keyless)
+            })
         })
         .map(|(alias, _)| alias.as_str())
         .collect();
