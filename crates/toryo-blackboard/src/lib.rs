@@ -16,6 +16,7 @@ pub mod executed;
 pub mod graph;
 pub mod idempotency;
 pub mod leases;
+pub mod ledger;
 pub mod messages;
 pub mod model_calls;
 pub mod outbox;

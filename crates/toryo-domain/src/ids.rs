@@ -73,6 +73,12 @@ uuid_id! {
     PullRequestId,
     /// A step that used up its attempts.
     DeadLetterId,
+    /// An organisation, team, user or key of the gateway.
+    AccountId,
+    /// What an account may spend in a period.
+    BudgetId,
+    /// One call through the gateway: a row of the ledger.
+    CallId,
 }
 
 /// A Git commit id: 40 lower-case hexadecimal digits.

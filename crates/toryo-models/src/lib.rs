@@ -10,6 +10,8 @@
 //! validate replies (agents do) and writes no SQL. Start with [`gateway`]; a new provider is one file in
 //! [`provider`].
 
+pub mod accounts;
+pub mod allowance;
 pub mod chat;
 pub mod config;
 pub mod embeddings;
@@ -17,6 +19,7 @@ pub mod error;
 pub mod gateway;
 pub mod inbound;
 pub mod journal;
+pub mod ledger;
 pub mod prices;
 pub mod provider;
 pub mod reply;
