@@ -91,6 +91,9 @@ pub struct Provider {
     pub connect_timeout_seconds: u64,
     /// The name under which the endpoint takes the limit of output tokens.
     pub token_limit_field: TokenLimitField,
+    /// The endpoint may keep questions and answers, as OpenAI does under `store`. Default off: `store: false` is sent
+    /// to OpenAI and Azure, and to other servers where a client sent the field.
+    pub store: bool,
 }
 
 impl Default for Provider {
@@ -103,6 +106,7 @@ impl Default for Provider {
             timeout_seconds: 300,
             connect_timeout_seconds: 10,
             token_limit_field: TokenLimitField::MaxCompletionTokens,
+            store: false,
         }
     }
 }

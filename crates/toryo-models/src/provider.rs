@@ -3,10 +3,20 @@
 //!
 //! Adapters: [`openai`], [`replay`], [`silent`] and the in-process [`fake`].
 
+mod asking;
+mod failure;
 pub mod fake;
+mod forced;
+mod http;
+mod mask;
+mod native;
 pub mod openai;
+mod pieces;
 pub mod replay;
 pub mod silent;
+mod sse;
+
+pub use asking::{chat_of, reply_of};
 
 use crate::chat::{Chat, Completion, Event};
 use crate::config::{Aws, Config, ProviderKind, StructuredOutput};
@@ -29,7 +39,7 @@ use toryo_domain::FailureClass;
 /// Asks models of one endpoint.
 #[async_trait]
 pub trait ModelProvider: Send + Sync + 'static {
-    /// Asks once. Ends at the answer, at `deadline` or soon after `cancel`; sends nothing twice.
+    /// Asks once on behalf of a step, over [`send`](Self::send). Ends at the answer, at `deadline` or soon after `cancel`; sends nothing twice.
     ///
     /// # Errors
     /// What went wrong, in our words and without secrets.
@@ -38,7 +48,16 @@ pub trait ModelProvider: Send + Sync + 'static {
         request: &ProviderRequest,
         deadline: Instant,
         cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError>;
+    ) -> Result<ProviderReply, ProviderError> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        // Dropping the request closes its connection, so that the server may stop as well.
+        tokio::select! {
+            biased;
+            answer = asking::complete(self, request) => answer,
+            () = cancel.cancelled() => Err(ProviderError::Cancelled),
+            () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
+        }
+    }
 
     /// Asks once, for whoever it is. Dropping the future, or the stream that it returned, closes the connection, so
     /// that the provider may stop as well; time limits are the caller's, but for the connection's own. Sends nothing
@@ -46,10 +65,7 @@ pub trait ModelProvider: Send + Sync + 'static {
     ///
     /// # Errors
     /// What went wrong, in our words and without secrets.
-    async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError> {
-        let _ = ask;
-        Err(ProviderError::Unsupported { what: "chats".into() })
-    }
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError>;
 
     /// The dialect whose bytes it passes on without a translation: [`Ask::native`] is set for that one only.
     fn dialect(&self) -> Option<Dialect> {

@@ -1,7 +1,7 @@
 //! A provider in memory, for tests of the gateway and of agents: it answers from a function and keeps what it
 //! was asked.
 
-use super::{ModelProvider, ProviderError, ProviderReply, ProviderRequest};
+use super::{Ask, ModelProvider, ProviderError, ProviderReply, ProviderRequest, asking};
 use crate::reply::{Finish, Usage};
 use async_trait::async_trait;
 use std::fmt;
@@ -60,6 +60,15 @@ impl FakeProvider {
     pub fn requests(&self) -> Vec<ProviderRequest> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn answer(&self, request: &ProviderRequest) -> Answer {
+        let before = {
+            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            requests.push(request.clone());
+            requests.len() - 1
+        };
+        (self.script)(request, before)
+    }
 }
 
 impl fmt::Debug for FakeProvider {
@@ -76,12 +85,7 @@ impl ModelProvider for FakeProvider {
         deadline: Instant,
         cancel: &CancellationToken,
     ) -> Result<ProviderReply, ProviderError> {
-        let before = {
-            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-            requests.push(request.clone());
-            requests.len() - 1
-        };
-        match (self.script)(request, before) {
+        match self.answer(request) {
             Answer::Reply(reply) => Ok(reply),
             Answer::Fail(error) => Err(error),
             Answer::Hang => {
@@ -91,6 +95,14 @@ impl ModelProvider for FakeProvider {
                     () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
                 }
             }
+        }
+    }
+
+    async fn send(&self, ask: Ask<'_>) -> Result<super::Answer, ProviderError> {
+        match self.answer(&asking::request_of(&ask)) {
+            Answer::Reply(reply) => Ok(asking::answer(asking::completion_of(reply), ask.stream)),
+            Answer::Fail(error) => Err(error),
+            Answer::Hang => std::future::pending().await,
         }
     }
 }

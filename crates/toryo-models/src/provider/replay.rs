@@ -1,16 +1,15 @@
 //! Plays a recording of the sample task, so that a newcomer without a key sees a whole run. Nothing is paid, and
 //! every reply is marked as recorded.
 
-use super::{ModelProvider, ProviderError, ProviderReply, ProviderRequest};
+use super::{Answer, Ask, ModelProvider, ProviderError, asking};
+use crate::chat::{Completion, Format, Output, Stop};
 use crate::error::Error;
-use crate::reply::{Finish, Usage};
+use crate::reply::Usage;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use toryo_domain::StepKey;
 
 /// Replies to the calls of one run on one commit.
@@ -78,41 +77,37 @@ impl Replay {
         self
     }
 
-    fn find(&self, request: &ProviderRequest) -> Result<&Recorded, ProviderError> {
-        let caller = &request.caller;
+    fn find(&self, ask: &Ask<'_>) -> Result<&Recorded, ProviderError> {
+        let caller =
+            ask.step.ok_or_else(|| ProviderError::Unsupported { what: "a call of no step".into() })?;
+        let output = match &ask.chat.format {
+            Format::JsonSchema { name, .. } => name.as_str(),
+            Format::Text | Format::JsonObject => "",
+        };
         self.replies
             .get(&(caller.step_key.clone(), caller.call_no))
-            .filter(|recorded| recorded.name == request.output.name)
+            .filter(|recorded| recorded.name == output)
             .ok_or_else(|| ProviderError::NotRecorded {
                 step: caller.step_key.to_string(),
                 call_no: caller.call_no,
-                output: request.output.name.clone(),
+                output: output.to_owned(),
             })
     }
 }
 
 #[async_trait]
 impl ModelProvider for Replay {
-    async fn complete(
-        &self,
-        request: &ProviderRequest,
-        deadline: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        let recorded = self.find(request)?;
-        let limit = deadline.saturating_duration_since(Instant::now());
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(ProviderError::Cancelled),
-            () = tokio::time::sleep(self.pace) => {}
-            () = tokio::time::sleep_until(deadline) => return Err(ProviderError::TimedOut { limit }),
-        }
-        Ok(ProviderReply {
-            content: recorded.content.clone(),
-            finish: Finish::Stop,
-            usage: recorded.usage,
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError> {
+        let recorded = self.find(&ask)?;
+        tokio::time::sleep(self.pace).await;
+        let completion = Completion {
+            id: String::new(),
             model: "recording".to_owned(),
-        })
+            output: vec![Output::Text(recorded.content.clone())],
+            stop: Stop::End,
+            usage: Some(recorded.usage),
+        };
+        Ok(asking::answer(completion, ask.stream))
     }
 
     fn recording_of(&self) -> Option<&str> {
@@ -123,6 +118,9 @@ impl ModelProvider for Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::ProviderRequest;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
 
     #[test]
     fn a_recording_that_contradicts_itself_is_refused() {

@@ -1,9 +1,7 @@
 //! A provider that is never asked: it stands for every endpoint while a finished run is executed again.
 
-use super::{ModelProvider, ProviderError, ProviderReply, ProviderRequest};
+use super::{Answer, Ask, ModelProvider, ProviderError};
 use async_trait::async_trait;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Refuses every question.
 #[derive(Debug, Clone, Copy)]
@@ -11,12 +9,7 @@ pub struct Silent;
 
 #[async_trait]
 impl ModelProvider for Silent {
-    async fn complete(
-        &self,
-        _request: &ProviderRequest,
-        _deadline: Instant,
-        _cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
+    async fn send(&self, _ask: Ask<'_>) -> Result<Answer, ProviderError> {
         let message = "no model is asked while a run is replayed".to_owned();
         Err(ProviderError::Rejected { status: 403, message })
     }

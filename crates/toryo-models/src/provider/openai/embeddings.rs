@@ -1,10 +1,18 @@
 //! `POST /embeddings`: one vector a text.
 
-use super::{OpenAi, failure};
+use super::OpenAi;
+use super::transport::{self, Transport};
+use crate::config::Provider;
 use crate::embeddings::{EmbeddingProvider, EmbeddingReply, EmbeddingRequest};
-use crate::provider::ProviderError;
+use crate::provider::http::Endpoint;
+use crate::provider::{ProviderError, failure};
+use async_openai::Client;
+use async_openai::config::Config as ClientConfig;
 use async_trait::async_trait;
+use reqwest::header::HeaderMap;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +28,7 @@ struct Question<'a> {
 
 /// The body of a successful answer, read leniently.
 #[derive(Debug, Deserialize)]
-pub(super) struct Vectors {
+pub(super) struct Answer {
     data: Vec<Vector>,
     #[serde(default)]
     usage: Tokens,
@@ -36,6 +44,42 @@ struct Vector {
 #[serde(default)]
 struct Tokens {
     prompt_tokens: u64,
+}
+
+/// What `async-openai` is told of the endpoint. Its own `OpenAIConfig` would read the environment and panic on an
+/// odd key; the headers are the transport's, which also replaces its retries.
+pub(super) struct Vectors {
+    base_url: String,
+    key: Arc<SecretString>,
+}
+
+impl Vectors {
+    pub(super) fn client(config: &Provider, endpoint: &Endpoint) -> Client<Self> {
+        let of = Self { base_url: config.base_url.as_str().to_owned(), key: Arc::clone(endpoint.key()) };
+        Client::build(endpoint.client().clone(), of).with_http_service(Transport::new(endpoint.clone()))
+    }
+}
+
+impl ClientConfig for Vectors {
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.key
+    }
 }
 
 #[async_trait]
@@ -64,13 +108,13 @@ impl OpenAi {
             encoding_format: "float",
             dimensions: request.shorten_to,
         };
-        let answer = self.client.embeddings().create_byot(question).await;
-        reply(answer.map_err(failure::of_client)?, request.texts.len())
+        let answer = self.vectors.embeddings().create_byot(question).await;
+        reply(answer.map_err(transport::of_client)?, request.texts.len())
     }
 }
 
 /// The vectors in the order of the texts, however the server ordered them.
-fn reply(answer: Vectors, texts: usize) -> Result<EmbeddingReply, ProviderError> {
+fn reply(answer: Answer, texts: usize) -> Result<EmbeddingReply, ProviderError> {
     let mut vectors: Vec<Option<Vec<f32>>> = vec![None; texts];
     for (place, vector) in answer.data.into_iter().enumerate() {
         match vectors.get_mut(vector.index.unwrap_or(place)) {

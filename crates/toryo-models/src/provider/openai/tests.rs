@@ -5,11 +5,16 @@ use super::*;
 use crate::config::{BaseUrl, Config, Route, StructuredOutput};
 use crate::gateway::Gateway;
 use crate::journal::memory::MemoryJournal;
-use crate::provider::Providers;
+use crate::provider::{ProviderReply, ProviderRequest, Providers, failure};
 use crate::reply::{Finish, Usage};
 use crate::request::{Caller, Message, OutputSchema, Request};
+use reqwest::header::HeaderMap;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use toryo_domain::{FailureClass, Limits, Role, RunId, StepId, StepKey, StepKind};
 use toryo_testkit::openai::{self as server, API_KEY, Answer, Gate, Script, ScriptedModel};
 
@@ -259,8 +264,9 @@ async fn a_key_shows_nowhere() {
     shown +=
         &format!("{refused} {refused:?} {:?}", std::error::Error::source(&refused).map(ToString::to_string));
     for status in [400, 404, 429, 500] {
-        let body = bytes::Bytes::from(format!("{{\"error\": {{\"message\": \"bad key {SECRET}!\"}}}}"));
-        let error = failure::of_status(status, &HeaderMap::new(), &body, &SecretString::from(SECRET));
+        let body = format!("{{\"error\": {{\"message\": \"bad key {SECRET}!\"}}}}");
+        let error =
+            failure::of_status(status, &HeaderMap::new(), body.as_bytes(), &SecretString::from(SECRET));
         shown += &format!("{error} {error:?}");
     }
     let odd = Provider { api_key: Some(format!("{SECRET}\u{7f}x").into()), ..Provider::default() };

@@ -5,8 +5,6 @@
 
 use super::mask::masked;
 use crate::provider::ProviderError;
-use async_openai::error::OpenAIError;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
@@ -17,32 +15,25 @@ use std::time::Duration;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How servers say that a prompt is too long, in lower case.
-const TOO_LONG: [&str; 5] = [
+const TOO_LONG: [&str; 8] = [
     "context_length_exceeded",
     "maximum context length",
     "context window",
     "prompt is too long",
+    "input is too long",
+    "too many input tokens",
     "maximum prompt length",
+    "exceeds the context",
 ];
 
-/// An error of the client itself; ours passes through it unchanged.
-pub(super) fn of_client(error: OpenAIError) -> ProviderError {
-    match error {
-        OpenAIError::Boxed(inner) => match inner.downcast::<ProviderError>() {
-            Ok(ours) => *ours,
-            Err(_) => not_an_answer("the client failed"),
-        },
-        // None of these can come: the transport answers for the connection and has read the answer. Their texts
-        // hold parts of it and are not repeated.
-        OpenAIError::Reqwest(_)
-        | OpenAIError::ApiError(_)
-        | OpenAIError::JSONDeserialize(..)
-        | OpenAIError::FileSaveError(_)
-        | OpenAIError::FileReadError(_)
-        | OpenAIError::StreamError(_)
-        | OpenAIError::InvalidArgument(_) => not_an_answer("the client failed"),
-    }
-}
+/// How servers say that their rules forbid it, in lower case.
+const FORBIDDEN: [&str; 5] = [
+    "content_policy_violation",
+    "content_filter",
+    "content management policy",
+    "content filtering policy",
+    "responsibleaipolicyviolation",
+];
 
 /// A connection that cannot be made or breaks.
 pub(super) fn of_connection(error: reqwest::Error, key: &SecretString) -> ProviderError {
@@ -65,12 +56,26 @@ pub(super) fn not_an_answer(what: &str) -> ProviderError {
     }
 }
 
+/// A stream that ended before the model had stopped.
+pub(super) fn cut() -> ProviderError {
+    not_an_answer("cut: the stream ended before the model stopped")
+}
+
 /// An HTTP status other than success.
-pub(super) fn of_status(status: u16, headers: &HeaderMap, body: &Bytes, key: &SecretString) -> ProviderError {
+pub(super) fn of_status(status: u16, headers: &HeaderMap, body: &[u8], key: &SecretString) -> ProviderError {
+    of_said(status, &Said::read(body), retry_after(headers, Utc::now()), key)
+}
+
+/// A failure under the status 200: in the body of a whole answer, or in an event of a stream.
+pub(super) fn of_body(body: &[u8], key: &SecretString) -> ProviderError {
     let said = Said::read(body);
-    let retry_after = retry_after(headers, Utc::now());
+    of_said(said.implied_status(), &said, None, key)
+}
+
+fn of_said(status: u16, said: &Said, retry_after: Option<Duration>, key: &SecretString) -> ProviderError {
     let message = masked(&said.message, key);
     match status {
+        400 | 403 | 422 if said.is_forbidden() => ProviderError::ContentPolicy { message },
         401 | 403 => ProviderError::KeyRefused { status },
         402 => ProviderError::QuotaExhausted { message },
         429 if said.is("insufficient_quota") => ProviderError::QuotaExhausted { message },
@@ -85,15 +90,22 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, body: &Bytes, key: &Se
     }
 }
 
+/// Whether words, in lower case, say that a prompt is too long.
+pub(super) fn says_too_long(message: &str) -> bool {
+    TOO_LONG.iter().any(|phrase| message.contains(phrase))
+}
+
 /// What a body says of its failure, in any of the shapes that servers use.
 struct Said {
     message: String,
     code: String,
     kind: String,
+    /// Some servers put the HTTP status where others have a word.
+    number: Option<u64>,
 }
 
 impl Said {
-    fn read(body: &Bytes) -> Self {
+    fn read(body: &[u8]) -> Self {
         let whole: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let error = whole.get("error").unwrap_or(&whole);
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
@@ -103,7 +115,8 @@ impl Said {
             .or_else(|| text(whole.get("detail")))
             .unwrap_or_else(|| plain(body));
         let field = |name| text(error.get(name)).unwrap_or_default();
-        Self { message, code: field("code"), kind: field("type") }
+        let number = ["code", "status"].iter().find_map(|name| error.get(name).and_then(Value::as_u64));
+        Self { message, code: field("code"), kind: field("type"), number }
     }
 
     fn is(&self, what: &str) -> bool {
@@ -111,13 +124,49 @@ impl Said {
     }
 
     fn is_too_long(&self) -> bool {
+        self.code == TOO_LONG[0] || says_too_long(&self.message.to_lowercase())
+    }
+
+    fn is_forbidden(&self) -> bool {
         let message = self.message.to_lowercase();
-        TOO_LONG.iter().any(|phrase| self.code == *phrase || message.contains(phrase))
+        FORBIDDEN
+            .iter()
+            .any(|phrase| self.code == *phrase || self.kind == *phrase || message.contains(phrase))
+    }
+
+    /// The status that this failure would have had, had it come before the answer began. What is not known is the
+    /// server's own fault: it said 200 first.
+    fn implied_status(&self) -> u16 {
+        if let Some(number) = self.number.and_then(|number| u16::try_from(number).ok())
+            && (400..600).contains(&number)
+        {
+            return number;
+        }
+        [self.code.as_str(), &self.kind].iter().find_map(|word| status_of(word)).unwrap_or(500)
     }
 }
 
+/// The statuses of the words of OpenAI ("Error codes") and Anthropic ("Errors").
+fn status_of(word: &str) -> Option<u16> {
+    Some(match word {
+        "invalid_api_key" | "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" | "model_not_found" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "requests" | "tokens" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        "context_length_exceeded"
+        | "content_filter"
+        | "content_policy_violation"
+        | "invalid_request_error" => 400,
+        _ => return None,
+    })
+}
+
 /// A body without a structure; pages of proxies are not worth showing.
-fn plain(body: &Bytes) -> String {
+fn plain(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     if text.is_empty() {
@@ -206,7 +255,7 @@ mod tests {
             (500, "boom for Bearer sk-very-secret"),
             (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#),
         ] {
-            let error = of_status(status, &HeaderMap::new(), &Bytes::from(body), &key);
+            let error = of_status(status, &HeaderMap::new(), body.as_bytes(), &key);
             let _ = writeln!(table, "{status} {:<12} {error}", error.class());
         }
         assert!(!table.contains("very-secret"), "{table}");
@@ -216,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_breaks_the_classification(status in 300_u16..1000, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let error = of_status(status, &HeaderMap::new(), &Bytes::from(body), &SecretString::from("k"));
+            let error = of_status(status, &HeaderMap::new(), &body, &SecretString::from("k"));
             prop_assert!(error.class() != FailureClass::Bug);
         }
     }
