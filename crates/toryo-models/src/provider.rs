@@ -374,3 +374,6 @@ impl fmt::Debug for Providers {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod faults;

@@ -4,3 +4,4 @@ pub mod embeddings;
 pub mod openai;
 pub mod proxy;
 pub mod stack;
+pub mod upstream;

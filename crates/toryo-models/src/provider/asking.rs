@@ -90,7 +90,7 @@ pub(super) fn answer(completion: Completion, stream: bool) -> Answer {
     Answer::Stream(Box::pin(futures::stream::iter(pieces)))
 }
 
-fn events_of(completion: Completion) -> Vec<Event> {
+pub(super) fn events_of(completion: Completion) -> Vec<Event> {
     let mut events = vec![Event::Begin { id: completion.id, model: completion.model }];
     let mut calls = 0;
     for output in completion.output {

@@ -32,9 +32,11 @@ pub(super) struct Endpoint {
 
 /// What an answer claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ContentType {
+enum ContentType {
     Json,
     EventStream,
+    /// No word of it: the body decides.
+    Unsaid,
     Other,
 }
 
@@ -122,7 +124,7 @@ impl Endpoint {
 
     /// The whole of an answer in JSON.
     pub(super) async fn whole(&self, mut response: Response) -> Result<Bytes, ProviderError> {
-        if content_type(&response) != ContentType::Json {
+        if !matches!(content_type(&response), ContentType::Json | ContentType::Unsaid) {
             return Err(failure::not_an_answer("of another type than JSON"));
         }
         let (body, whole) = read(&mut response, LARGEST_ANSWER)
@@ -137,7 +139,7 @@ impl Endpoint {
     /// Checks that an answer is a stream of events. One in JSON says what went wrong, if anything.
     pub(super) async fn streamed(&self, response: Response) -> Result<Response, ProviderError> {
         match content_type(&response) {
-            ContentType::EventStream => Ok(response),
+            ContentType::EventStream | ContentType::Unsaid => Ok(response),
             ContentType::Json => {
                 let body = self.whole(response).await?;
                 Err(error_in(&body, &self.key)
@@ -159,10 +161,8 @@ pub(super) fn error_in(body: &[u8], key: &SecretString) -> Option<ProviderError>
     failed.error.map(|_| failure::of_body(body, key))
 }
 
-/// What an answer claims to be. A server that claims nothing is believed to answer what it was asked for: the body
-/// decides.
-pub(super) fn content_type(response: &Response) -> ContentType {
-    let Some(value) = response.headers().get(CONTENT_TYPE) else { return ContentType::Json };
+fn content_type(response: &Response) -> ContentType {
+    let Some(value) = response.headers().get(CONTENT_TYPE) else { return ContentType::Unsaid };
     let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if kind.eq_ignore_ascii_case(b"text/event-stream") {
         ContentType::EventStream
@@ -190,7 +190,7 @@ fn join(base: &BaseUrl, path: &str) -> Option<Url> {
 }
 
 /// The headers that name the step that asks (design §5.2).
-pub(super) fn of_step(caller: &Caller) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+fn of_step(caller: &Caller) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     [
         ("x-toryo-run", caller.run_id.to_string()),
         ("x-toryo-step", caller.step_key.to_string()),
@@ -202,7 +202,7 @@ pub(super) fn of_step(caller: &Caller) -> impl Iterator<Item = (HeaderName, Head
 }
 
 /// The body up to a limit, and whether that is all of it.
-pub(super) async fn read(response: &mut Response, limit: usize) -> Result<(Bytes, bool), reqwest::Error> {
+async fn read(response: &mut Response, limit: usize) -> Result<(Bytes, bool), reqwest::Error> {
     // Most answers come in one piece, which is not copied.
     let Some(first) = response.chunk().await? else { return Ok((Bytes::new(), true)) };
     let Some(second) = response.chunk().await? else { return Ok(within(first, limit)) };

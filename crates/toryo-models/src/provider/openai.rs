@@ -110,4 +110,6 @@ impl fmt::Debug for OpenAi {
 }
 
 #[cfg(test)]
+mod chats;
+#[cfg(test)]
 mod tests;

@@ -161,7 +161,7 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn passed(&self) {
+    pub(crate) async fn passed(&self) {
         // The sender lives as long as this gate, so that waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }

@@ -297,6 +297,3 @@ fn format(ask: &Ask<'_>, messages: &mut Vec<Value>) -> Result<Vec<(&'static str,
         }
     })
 }
-
-#[cfg(test)]
-mod tests;
