@@ -15,7 +15,7 @@ use toryo_engine::boundary::{Boundary, reached, reached_by};
 use toryo_forge::{Checkout, Forge, Local, Mirror, Opened};
 use toryo_models::journal::postgres::PostgresJournal;
 use toryo_models::journal::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply};
-use toryo_models::provider::{ModelProvider, ProviderError, ProviderReply, ProviderRequest};
+use toryo_models::provider::{Answer, Ask, ModelProvider, ProviderError};
 use toryo_models::request::Caller;
 
 /// One line for everything that happens to a reply, by all processes, in the order in which it happens: the file is
@@ -81,22 +81,17 @@ pub struct Asked {
 
 #[async_trait]
 impl ModelProvider for Asked {
-    async fn complete(
-        &self,
-        request: &ProviderRequest,
-        deadline: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        let caller = &request.caller;
+    async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError> {
         let failed =
             |_| ProviderError::Unavailable { status: None, retry_after: None, message: "armed".into() };
+        let Some(caller) = ask.step else { return self.provider.send(ask).await };
         reached_by(Boundary::ModelAsking, &caller.step_key).await.map_err(failed)?;
         self.notes.add("asking", caller.step_id, caller.call_no);
-        let reply = self.provider.complete(request, deadline, cancel).await?;
+        let answer = self.provider.send(ask).await?;
         self.notes.add("answered", caller.step_id, caller.call_no);
         // A reply that is thrown away here is asked for again: a failure of the network would have the same price.
         reached_by(Boundary::ModelAnswered, &caller.step_key).await.map_err(failed)?;
-        Ok(reply)
+        Ok(answer)
     }
 }
 

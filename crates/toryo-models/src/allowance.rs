@@ -171,6 +171,12 @@ impl Permit {
         self.at
     }
 
+    /// The call's id.
+    #[must_use]
+    pub fn id(&self) -> toryo_domain::CallId {
+        toryo_domain::CallId::generate()
+    }
+
     /// Who makes it.
     #[must_use]
     pub fn who(&self) -> &Principal {

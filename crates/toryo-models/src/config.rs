@@ -14,7 +14,7 @@ pub use aws::Aws;
 pub use base_url::BaseUrl;
 pub use embeddings::Embeddings;
 pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce, RouteInForce};
-pub use route::{AtLimit, Endpoint, Fallbacks, Route, Specialisation, Strategy, TimeLimits};
+pub use route::{AtLimit, Endpoint, Fallbacks, Route, RouteCache, Specialisation, Strategy, TimeLimits};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -37,6 +37,19 @@ pub struct Config {
     pub routes: BTreeMap<String, Route>,
     /// The model that turns code and questions into vectors for the search. None by default: search is lexical.
     pub embeddings: Option<Embeddings>,
+    /// Bytes of answers that one process keeps at most, for routes that keep answers.
+    pub cache_bytes: CacheBytes,
+}
+
+/// Bytes of answers that one process keeps at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CacheBytes(pub u64);
+
+impl Default for CacheBytes {
+    fn default() -> Self {
+        Self(64 * 1024 * 1024)
+    }
 }
 
 /// What happens on a route whose provider has no key.

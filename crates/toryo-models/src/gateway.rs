@@ -1,21 +1,21 @@
 //! The gateway: the road of every model call.
 
-use crate::config::{Config, Deployment, InForce, Price, WithoutKey};
+use crate::config::Config;
 use crate::error::Error;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply};
 use crate::prices;
-use crate::provider::{ModelProvider, ProviderError, ProviderReply, ProviderRequest, Providers};
-use crate::reply::{Finish, Reply, Usage};
+use crate::provider::asking::{chat_of, reply_of};
+use crate::provider::{Answer as Answered, ModelProvider, ProviderReply, Providers, failure};
+use crate::reply::{Finish, Reply};
 use crate::request::{Caller, Request};
-use crate::retry::Policy;
+use crate::route::{By, Question, Router, Wanted, Work};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use toryo_domain::Usd;
+use toryo_domain::{Role, Usd};
 
 /// Time for one answer of the journal.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -31,18 +31,8 @@ const RESERVE_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
-    config: InForce,
-    providers: Providers,
+    router: Arc<Router>,
     journal: Arc<dyn Journal>,
-}
-
-/// A deployment together with who answers for it.
-struct Resolved<'a> {
-    deployment: &'a Deployment,
-    provider: &'a Arc<dyn ModelProvider>,
-    /// `None` where the price is not known.
-    price: Option<Price>,
-    request_timeout: Duration,
 }
 
 /// What an agent may want to know of a route before it writes a prompt.
@@ -61,26 +51,18 @@ pub struct RouteFacts {
 }
 
 impl Gateway {
+    /// Over the routes of this process and the journal of its runs.
+    pub fn over(router: Arc<Router>, journal: Arc<dyn Journal>) -> Self {
+        Self(Arc::new(Inner { router, journal }))
+    }
+
     /// Checks the configuration and takes the providers; a route without a key fails when it is called, not here,
     /// so that a server without a key still starts and says so.
     ///
     /// # Errors
     /// [`Error::Config`].
     pub fn new(config: &Config, providers: Providers, journal: Arc<dyn Journal>) -> Result<Self, Error> {
-        let config = config.in_force()?;
-        for (alias, deployment) in config
-            .routes
-            .iter()
-            .flat_map(|(alias, route)| route.deployments.iter().map(move |one| (alias, one)))
-        {
-            if deployment.price.is_none() {
-                tracing::warn!(
-                    route = %alias, model = %deployment.model,
-                    "the price of route {alias}'s model is not known: its calls count as $0.00; set models.routes.{alias}.price"
-                );
-            }
-        }
-        Ok(Self(Arc::new(Inner { config, providers, journal })))
+        Ok(Self::over(Arc::new(Router::new(&config.in_force()?, &providers)), journal))
     }
 
     /// Built-in routes, all answered by one provider, with a journal in memory: for tests of agents.
@@ -97,13 +79,14 @@ impl Gateway {
     /// # Errors
     /// [`Error::UnknownRoute`], [`Error::NoKey`].
     pub fn facts(&self, route: &str) -> Result<RouteFacts, Error> {
-        let resolved = self.0.resolve(route)?;
+        let recording_of = self.0.router.recording_of(route)?.map(str::to_owned);
+        let first = self.0.router.settings(route)?.first();
         Ok(RouteFacts {
-            provider: resolved.deployment.provider.clone(),
-            model: resolved.deployment.model.clone(),
-            context_tokens: resolved.deployment.context_tokens,
-            max_output_tokens: resolved.deployment.max_output_tokens,
-            recording_of: resolved.provider.recording_of().map(str::to_owned),
+            provider: first.provider.clone(),
+            model: first.model.clone(),
+            context_tokens: first.context_tokens,
+            max_output_tokens: first.max_output_tokens,
+            recording_of,
         })
     }
 
@@ -129,16 +112,18 @@ impl Gateway {
         if let Some(stored) = or_cancelled(self.0.find(&key), cancel).await? {
             return Ok(stored.replayed());
         }
-        let resolved = self.0.resolve(&request.route)?;
-        or_cancelled(self.0.reserve(caller, request, &resolved), cancel).await?;
-        let answer = match self.0.ask(caller, request, &resolved, cancel).await {
+        let chat = chat_of(request);
+        let wanted = Wanted::Chat(&chat);
+        let question = question(caller, request, &wanted);
+        or_cancelled(self.0.reserve(caller, &question), cancel).await?;
+        let answer = match self.0.ask(caller, &question, cancel).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.0.release(caller).await;
                 return Err(error);
             }
         };
-        let record = answer.into_record(key, request, &resolved);
+        let record = answer.into_record(key, request);
         match self.0.record(caller, &record).await {
             Ok(()) => Ok(record.reply.fresh()),
             // The reply that later attempts will find has to be the one that is used now.
@@ -155,28 +140,25 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway")
-            .field("config", &self.0.config)
-            .field("providers", &self.0.providers)
-            .finish_non_exhaustive()
+        f.debug_struct("Gateway").field("router", &self.0.router).finish_non_exhaustive()
     }
 }
 
 /// A provider's answer with what it took to get it.
 struct Answer {
     reply: ProviderReply,
+    by: By,
     attempts: u32,
     latency: Duration,
 }
 
 impl Answer {
-    fn into_record(self, key: CallKey, request: &Request, resolved: &Resolved<'_>) -> CallRecord {
-        let recorded = resolved.provider.recording_of().is_some();
-        let cost = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &self.reply.usage));
+    fn into_record(self, key: CallKey, request: &Request) -> CallRecord {
+        let cost = self.by.price.map_or(Usd::ZERO, |price| prices::cost(&price, &self.reply.usage));
         CallRecord {
             key,
             route: request.route.clone(),
-            priced: resolved.price.is_some(),
+            priced: self.by.price.is_some(),
             provider_attempts: self.attempts,
             reply: StoredReply {
                 content: storable(&self.reply.content),
@@ -186,10 +168,10 @@ impl Answer {
                 },
                 usage: self.reply.usage,
                 cost,
-                provider: if recorded { "replay".into() } else { resolved.deployment.provider.clone() },
+                provider: self.by.provider,
                 model: storable(&self.reply.model),
                 latency: self.latency,
-                recorded,
+                recorded: self.by.recorded,
             },
         }
     }
@@ -221,34 +203,15 @@ impl StoredReply {
 }
 
 impl Inner {
-    fn resolve(&self, alias: &str) -> Result<Resolved<'_>, Error> {
-        let deployment = self.config.route(alias)?.first();
-        let name = &deployment.provider;
-        let stand_in = match self.config.without_key {
-            WithoutKey::Replay => self.providers.replay.as_ref(),
-            WithoutKey::Refuse => None,
-        };
-        let no_key = || Error::NoKey { route: alias.to_owned(), provider: name.clone() };
-        let provider = self.providers.by_name.get(name).or(stand_in).ok_or_else(no_key)?;
-        let price = if provider.recording_of().is_some() { Some(Price::default()) } else { deployment.price };
-        let request_timeout =
-            self.config.providers.get(name).map_or(Duration::from_secs(300), |provider| provider.timeout());
-        Ok(Resolved { deployment, provider, price, request_timeout })
-    }
-
     async fn find(&self, key: &CallKey) -> Result<Option<StoredReply>, Error> {
         Ok(in_time(self.journal.find(key)).await?)
     }
 
     /// Reserves the worst case of a call, waiting for calls under way where it fits only beside less of them. The wait
     /// ends: whoever holds a reservation is bounded by its own deadline and its lease.
-    async fn reserve(
-        &self,
-        caller: &Caller,
-        request: &Request,
-        resolved: &Resolved<'_>,
-    ) -> Result<(), Error> {
-        let most = worst_case(request, resolved);
+    async fn reserve(&self, caller: &Caller, question: &Question<'_>) -> Result<(), Error> {
+        let worst = self.router.worst_case(question)?;
+        let most = Spent { usd: worst.usd, tokens: worst.tokens };
         let mut wait = RESERVE_AGAIN;
         loop {
             match in_time(self.journal.reserve(caller, most)).await? {
@@ -277,40 +240,26 @@ impl Inner {
         }
     }
 
-    /// Asks the provider until it answers, fails for good, or time is up.
+    /// Asks the route until somebody answers, nobody can, or time is up.
     async fn ask(
         &self,
         caller: &Caller,
-        request: &Request,
-        resolved: &Resolved<'_>,
+        question: &Question<'_>,
         cancel: &CancellationToken,
     ) -> Result<Answer, Error> {
         let started = Instant::now();
-        let attempts = AtomicU32::new(0);
-        let policy = Policy::starting_now(self.config.retry, seed(caller));
-        let question = question(caller, request, resolved.deployment);
-        let asking = policy.run(|| async {
-            attempts.fetch_add(1, Ordering::Relaxed);
-            let deadline = policy.deadline().min(Instant::now() + resolved.request_timeout);
-            let answer = resolved.provider.complete(&question, deadline, cancel).await;
-            if let Err(error) = &answer {
-                tracing::info!(step = %caller.step_key, route = %request.route, %error, "a model call failed");
-            }
-            answer
-        });
-        let answer = tokio::select! {
+        let routed = tokio::select! {
             biased; // A reply that is there is paid for: it is taken even where the step was cancelled just now.
-            answer = asking => answer,
-            () = cancel.cancelled() => Err(ProviderError::Cancelled),
+            routed = self.router.ask(question) => routed?,
+            () = cancel.cancelled() => return Err(Error::Cancelled),
         };
-        let attempts = attempts.into_inner();
-        match answer {
-            Ok(reply) => Ok(Answer { reply, attempts, latency: started.elapsed() }),
-            Err(ProviderError::Cancelled) => Err(Error::Cancelled),
-            Err(source) => {
-                Err(Error::Provider { provider: resolved.deployment.provider.clone(), attempts, source })
-            }
-        }
+        tracing::debug!(step = %caller.step_key, deployment = routed.by.deployment, "a model answered");
+        let Answered::Whole(whole) = routed.answer else {
+            let source = failure::not_an_answer("a stream that was not asked for");
+            return Err(Error::Provider { provider: routed.by.provider, attempts: routed.attempts, source });
+        };
+        let reply = reply_of(whole.completion);
+        Ok(Answer { reply, by: routed.by, attempts: routed.attempts, latency: started.elapsed() })
     }
 
     /// Journals a paid reply. It is worth several tries: a reply that is lost here is paid again. Not interrupted
@@ -347,37 +296,23 @@ fn check(caller: &Caller, request: &Request) -> Result<(), Error> {
     Err(Error::BadRequest(wrong.to_owned()))
 }
 
-/// What a call may use at most.
-fn worst_case(request: &Request, resolved: &Resolved<'_>) -> Spent {
-    let input = prices::guess_input_tokens(request);
-    let output = u64::from(output_tokens(request, resolved.deployment));
-    let usage = Usage { input, output, ..Usage::default() };
-    let usd = resolved.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage));
-    Spent { usd, tokens: input.saturating_add(output) }
-}
-
-/// What the agent asked for plus room for hidden reasoning, within what the deployment allows.
-fn output_tokens(request: &Request, deployment: &Deployment) -> u32 {
-    request.max_output_tokens.saturating_add(deployment.reasoning_tokens).min(deployment.max_output_tokens)
-}
-
-fn question(caller: &Caller, request: &Request, deployment: &Deployment) -> ProviderRequest {
-    let temperature = deployment.temperature.or(request.temperature);
-    ProviderRequest {
-        caller: caller.clone(),
-        model: deployment.model.clone(),
-        messages: request.messages.clone(),
-        output: request.output.clone(),
-        structured_output: deployment.structured_output,
-        max_output_tokens: output_tokens(request, deployment),
-        temperature: temperature.filter(|_| deployment.takes_temperature),
+fn question<'a>(caller: &'a Caller, request: &'a Request, wanted: &'a Wanted<'a>) -> Question<'a> {
+    Question {
+        route: &request.route,
+        wanted,
+        stream: false,
+        max_output_tokens: Some(request.max_output_tokens),
+        input_tokens: prices::guess_input_tokens(request),
+        step: Some(caller),
+        work: match caller.agent {
+            Role::Coder => Work::CodeGeneration,
+            Role::Critic => Work::SecurityAnalysis,
+            _ => Work::Unknown,
+        },
+        complexity: 0.5,
+        tags: &[],
+        region: None,
     }
-}
-
-/// Spreads the waits of steps that fail together; the random half of the id differs between steps.
-fn seed(caller: &Caller) -> u64 {
-    let (_, random) = caller.step_id.uuid().as_u64_pair();
-    random ^ (u64::from(caller.attempt) << 32) ^ u64::from(caller.call_no)
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, JournalError>>) -> Result<T, JournalError> {

@@ -16,6 +16,7 @@ pub mod chat;
 pub mod config;
 pub mod embeddings;
 pub mod error;
+pub mod front;
 pub mod gateway;
 pub mod inbound;
 pub mod journal;

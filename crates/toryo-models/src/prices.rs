@@ -90,7 +90,8 @@ pub fn guess_input_tokens(request: &Request) -> u64 {
     messages + guess_tokens(&request.output.name) + guess_tokens(&request.output.schema.to_string())
 }
 
-fn guess_tokens(text: &str) -> u64 {
+/// The rule of that guess, for a text.
+pub(crate) fn guess_tokens(text: &str) -> u64 {
     let ascii = text.bytes().filter(u8::is_ascii).count() as u64;
     let other = text.chars().filter(|c| !c.is_ascii()).count() as u64;
     ascii.div_ceil(3) + 2 * other

@@ -3,8 +3,8 @@
 //!
 //! Adapters: [`openai`], [`replay`], [`silent`] and the in-process [`fake`].
 
-mod asking;
-mod failure;
+pub(crate) mod asking;
+pub(crate) mod failure;
 pub mod fake;
 mod forced;
 mod http;

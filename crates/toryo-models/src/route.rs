@@ -106,6 +106,8 @@ pub struct Routed {
     pub route: String,
     /// Who answered.
     pub by: By,
+    /// The provider speaks the client's dialect: the answer is passed on as it comes.
+    pub native: bool,
     /// Requests to providers, the last one included.
     pub attempts: u32,
     /// From the first request to the first token, or to the whole answer.
@@ -179,6 +181,12 @@ impl Router {
             Arc::new(Member::new(deployment.clone(), provider, limit))
         };
         let routes = config.routes.iter().map(|(alias, route)| {
+            for one in route.deployments.iter().filter(|one| one.price.is_none()) {
+                tracing::warn!(
+                    route = %alias, model = %one.model,
+                    "the price of route {alias}'s model is not known: its calls count as $0.00; set models.routes.{alias}.price"
+                );
+            }
             let members = route.deployments.iter().map(|deployment| member(deployment, route)).collect();
             (alias.clone(), Route { config: route.clone(), members, turn: AtomicUsize::new(0) })
         });

@@ -64,6 +64,14 @@ pub(super) fn check_route(
     if first_token_seconds == 0 || between_tokens_seconds == 0 || answer_seconds == Some(0) {
         return Err(wrong(&key("time"), "must be at least 1 second each"));
     }
+    if let Some(cache) = route.cache {
+        if cache.ttl_seconds == 0 {
+            return Err(wrong(&key("cache.ttl_seconds"), "must be at least 1"));
+        }
+        if cache.semantic_threshold.is_some_and(|least| !(0.5..=1.0).contains(&least)) {
+            return Err(wrong(&key("cache.semantic_threshold"), "must be between 0.5 and 1"));
+        }
+    }
     check_price(&key("price"), route.price)
 }
 

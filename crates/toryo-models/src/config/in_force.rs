@@ -2,7 +2,7 @@
 
 use super::check::{check_provider, check_retry, check_route, check_targets};
 use super::{
-    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, Specialisation,
+    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, RouteCache, Specialisation,
     Strategy, StructuredOutput, TimeLimits, WithoutKey,
 };
 use crate::error::Error;
@@ -65,6 +65,8 @@ pub struct RouteInForce {
     pub max_prompt_tokens: Option<u64>,
     /// Dollars one call may cost at most.
     pub max_call_usd: Option<Usd>,
+    /// How answers are kept.
+    pub cache: Option<RouteCache>,
 }
 
 /// What answers for a route.
@@ -181,6 +183,7 @@ impl RouteInForce {
             wait_seconds: route.wait_seconds,
             max_prompt_tokens: route.max_prompt_tokens,
             max_call_usd: route.max_call_usd,
+            cache: route.cache,
         }
     }
 

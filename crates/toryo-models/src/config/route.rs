@@ -48,6 +48,8 @@ pub struct Route {
     pub max_prompt_tokens: Option<u64>,
     /// Dollars that one call may cost at most; dearer ones are refused before anything is sent.
     pub max_call_usd: Option<toryo_domain::Usd>,
+    /// Keeps answers to clients for equal questions. Default: none are kept.
+    pub cache: Option<RouteCache>,
 }
 
 impl Default for Route {
@@ -72,6 +74,7 @@ impl Default for Route {
             wait_seconds: 30,
             max_prompt_tokens: None,
             max_call_usd: None,
+            cache: None,
         }
     }
 }
@@ -216,6 +219,24 @@ pub struct TimeLimits {
 impl Default for TimeLimits {
     fn default() -> Self {
         Self { first_token_seconds: 120, between_tokens_seconds: 60, answer_seconds: None }
+    }
+}
+
+/// How a route keeps answers. Answers of one team are never given to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteCache {
+    /// How long an answer counts, in seconds. Default 600.
+    pub ttl_seconds: u64,
+    /// Gives the answer to a similar last message as well, where the cosine of the two messages' vectors is at least
+    /// this and everything else of the conversation is equal; needs `models.embeddings`. 0.5 to 1; sensible values are
+    /// above 0.95. Default: equal questions only.
+    pub semantic_threshold: Option<f32>,
+}
+
+impl Default for RouteCache {
+    fn default() -> Self {
+        Self { ttl_seconds: 600, semantic_threshold: None }
     }
 }
 

@@ -2,9 +2,10 @@
 //! take none.
 
 use super::*;
-use crate::config::{Retry, Route};
+use crate::config::{Price, Retry, Route, WithoutKey};
 use crate::journal::Spent;
 use crate::journal::memory::Fault;
+use crate::provider::ProviderError;
 use crate::provider::fake::{Answer, FakeProvider};
 use crate::provider::replay::Replay;
 use crate::request::{Message, OutputSchema};

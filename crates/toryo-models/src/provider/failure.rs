@@ -48,7 +48,7 @@ pub(super) fn of_connection(error: reqwest::Error, key: &SecretString) -> Provid
 }
 
 /// Something that is not an answer.
-pub(super) fn not_an_answer(what: &str) -> ProviderError {
+pub(crate) fn not_an_answer(what: &str) -> ProviderError {
     ProviderError::Unavailable {
         status: Some(200),
         retry_after: None,

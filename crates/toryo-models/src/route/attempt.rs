@@ -4,6 +4,7 @@ use super::member::{Busy, Member, UnderWay};
 use super::{By, Question, Routed, Wanted};
 use crate::chat::{Chat, Event};
 use crate::config::{Deployment, TimeLimits};
+use crate::inbound::Inbound;
 use crate::provider::{Answer, Ask, Piece, PieceStream, ProviderError};
 use futures::StreamExt;
 use std::collections::VecDeque;
@@ -18,13 +19,15 @@ static NO_CHAT: LazyLock<Chat> = LazyLock::new(Chat::default);
 pub(super) struct Begun {
     answer: Answer,
     by: By,
+    native: bool,
     at: Instant,
 }
 
 impl Begun {
     pub(super) fn routed(self, route: &str, attempts: u32, started: Instant) -> Routed {
         let first_token = self.at.saturating_duration_since(started);
-        Routed { answer: self.answer, route: route.to_owned(), by: self.by, attempts, first_token }
+        let Self { answer, by, native, .. } = self;
+        Routed { answer, route: route.to_owned(), by, native, attempts, first_token }
     }
 }
 
@@ -105,9 +108,14 @@ async fn begin(
         Ok(Answer::Whole(whole)) => {
             under_way.began();
             under_way.succeeded();
-            Ok(Begun { answer: Answer::Whole(whole), by: by(member), at: Instant::now() })
+            let (by, native) = (by(member), native(member, question).is_some());
+            Ok(Begun { answer: Answer::Whole(whole), by, native, at: Instant::now() })
         }
-        Ok(Answer::Stream(stream)) => first_token(stream, under_way, limits, end).await,
+        Ok(Answer::Stream(stream)) => {
+            let native = native(member, question).is_some();
+            let begun = first_token(stream, under_way, limits, end).await?;
+            Ok(Begun { native, ..begun })
+        }
         Err(error) => {
             under_way.failed(&error);
             Err(error)
@@ -125,16 +133,13 @@ async fn ask(
     let deployment = &member.deployment;
     let Some(provider) = &member.provider else { return Err(ProviderError::Cancelled) };
     let held;
-    let (native, chat) = match question.wanted {
-        Wanted::Chat(chat) => (None, *chat),
-        Wanted::Inbound(inbound, _)
-            if provider.dialect() == Some(inbound.dialect) && deployment.temperature.is_none() =>
-        {
-            (Some(*inbound), &*NO_CHAT)
-        }
+    let native = native(member, question);
+    let chat = match question.wanted {
+        Wanted::Chat(chat) => *chat,
+        Wanted::Inbound(..) if native.is_some() => &*NO_CHAT,
         Wanted::Inbound(_, read) => {
             held = read()?;
-            (None, &*held)
+            &*held
         }
     };
     let mut own;
@@ -161,6 +166,13 @@ async fn ask(
     let first = Duration::from_secs(limits.time.first_token_seconds);
     let limit = if question.stream { all.min(first) } else { all };
     timeout(limit, provider.send(ask)).await.unwrap_or(Err(ProviderError::TimedOut { limit }))
+}
+
+/// The client's own bytes, where the deployment's provider takes them as they are.
+fn native<'a>(member: &Member, question: &Question<'a>) -> Option<&'a Inbound> {
+    let Wanted::Inbound(inbound, _) = question.wanted else { return None };
+    let dialect = member.provider.as_ref()?.dialect();
+    (dialect == Some(inbound.dialect) && member.deployment.temperature.is_none()).then_some(*inbound)
 }
 
 /// Waits for the first piece that says something; an answer that fails before it may be asked for elsewhere.
@@ -191,7 +203,7 @@ async fn first_token(
                         stopped: false,
                     };
                     let answer = Answer::Stream(watched.into_stream());
-                    return Ok(Begun { answer, by, at: Instant::now() });
+                    return Ok(Begun { answer, by, native: false, at: Instant::now() });
                 }
                 continue;
             }

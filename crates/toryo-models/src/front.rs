@@ -1,0 +1,334 @@
+//! The gateway's front: one call of a client, from its key to its row in the ledger.
+//!
+//! 1. whose key it is ([`Accounts::authenticate`]),
+//! 2. which route answers, and what that may cost at most ([`Router::worst_case`]),
+//! 3. whether the caller may spend that ([`Accounts::admit`]: the permit holds it),
+//! 4. who answers ([`Router::ask`]), in the client's dialect ([`dialect`]),
+//! 5. what it cost: the permit is settled before the last byte of the answer is handed out ([`bill`]).
+//!
+//! Whatever ends a call early, a client that goes away included, ends its request to the provider, gives back its
+//! permit and writes its row.
+
+mod bill;
+mod cache;
+mod guess;
+mod stream;
+
+use crate::accounts::{Accounts, KeyError, Principal};
+use crate::allowance::{Admission, AtLimit, Permit, Refusal};
+use crate::chat::Chat;
+use crate::config::{AtLimit as RouteAtLimit, RouteInForce};
+use crate::dialect::{self, Facts, Refused, RefusedKind};
+use crate::error::Error;
+use crate::inbound::Inbound;
+use crate::journal::Spent;
+use crate::provider::{Answer, ProviderError, Whole};
+use crate::route::{Question, Routed, Router, Wanted, Work, WorstCase};
+use bill::Bill;
+use bytes::Bytes;
+use futures::Stream;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use toryo_domain::{CallId, Priority, Usd};
+
+/// Below this share of a budget its holder's calls take the cheaper route, where their route names one (R105).
+const LOW_BUDGET: f64 = 0.1;
+
+/// Serves clients. Cheap to clone; one a process.
+#[derive(Debug, Clone)]
+pub struct Front {
+    router: Arc<Router>,
+    accounts: Accounts,
+}
+
+/// What a client says of a call beside its body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Its place among those that wait for a limit.
+    pub priority: Priority,
+    /// What kind of work it is.
+    pub work: Work,
+    /// How hard it is, 0 to 1; `None` counts as one half.
+    pub complexity: Option<f64>,
+    /// Deployments must have all of these tags.
+    pub tags: Vec<String>,
+    /// Deployments must be in this region.
+    pub region: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            priority: Priority::Normal,
+            work: Work::Unknown,
+            complexity: None,
+            tags: Vec::new(),
+            region: None,
+        }
+    }
+}
+
+/// An answer, in the client's dialect.
+pub struct Served {
+    /// What is told in headers.
+    pub about: About,
+    /// The bytes.
+    pub body: Body,
+}
+
+/// The bytes of an answer.
+pub enum Body {
+    /// All of them.
+    Whole(Bytes),
+    /// Server-sent events, as they come. The stream ends the answer in the dialect's own way, errors included.
+    /// Dropping it ends the request at the provider.
+    Events(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+/// What is told of an answer in headers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// The call's id in the ledger.
+    pub call: CallId,
+    /// The deployment that answers.
+    pub deployment: String,
+    /// What it cost; known for whole answers only.
+    pub cost: Option<Usd>,
+    /// Whether a cache answered.
+    pub cached: bool,
+}
+
+/// A route as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The alias.
+    pub alias: String,
+    /// The providers that answer, each once.
+    pub providers: Vec<String>,
+    /// Tokens it takes, in and out, where it is known: the least of its deployments.
+    pub context_tokens: Option<u32>,
+    /// Tokens of an answer at most.
+    pub max_output_tokens: u32,
+}
+
+impl Front {
+    /// Over the routes and the accounts of this process.
+    #[must_use]
+    pub const fn new(router: Arc<Router>, accounts: Accounts) -> Self {
+        Self { router, accounts }
+    }
+
+    /// Whose key this is.
+    ///
+    /// # Errors
+    /// [`RefusedKind::KeyRefused`], or [`RefusedKind::Unavailable`] where nobody can say.
+    pub async fn authenticate(&self, secret: &str) -> Result<Arc<Principal>, Refused> {
+        self.accounts.authenticate(secret).await.map_err(key_refused)
+    }
+
+    /// The routes that a caller may use.
+    #[must_use]
+    pub fn routes(&self, who: &Principal) -> Vec<Listed> {
+        let allowed = self.router.aliases().filter(|alias| who.allows(alias));
+        allowed.filter_map(|alias| Some(listed(alias, self.router.settings(alias).ok()?))).collect()
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// Why it is not answered, for the client. Once an answer has begun, errors are part of it.
+    pub async fn ask(
+        &self,
+        who: &Arc<Principal>,
+        inbound: Inbound,
+        options: &Options,
+    ) -> Result<Served, Refused> {
+        let call = Arc::new(Call { inbound, chat: OnceLock::new() });
+        let (route, settings) = self.route_for(who, &call.inbound.head.model)?;
+        let input_tokens = guess::input_tokens(&call)?;
+        check_prompt(settings, input_tokens)?;
+        let reader = Arc::clone(&call);
+        let read = move || {
+            reader.chat().map_err(|bad| ProviderError::Rejected { status: 400, message: bad.message })
+        };
+        let wanted = Wanted::Inbound(&call.inbound, &read);
+        let question = Question {
+            route: &route,
+            wanted: &wanted,
+            stream: call.inbound.head.stream,
+            max_output_tokens: call.inbound.head.max_output_tokens,
+            input_tokens,
+            step: None,
+            work: options.work,
+            complexity: options.complexity.unwrap_or(0.5),
+            tags: &options.tags,
+            region: options.region.as_deref(),
+        };
+        let worst = self.worst_case(&question, &call.inbound, settings)?;
+        let permit = self.admit(who, &route, settings, worst, options.priority).await?;
+        let mut bill = Bill::open(permit, &call.inbound, &route, input_tokens);
+        match self.router.ask(&question).await {
+            Ok(routed) => {
+                bill.answered(&routed);
+                self.serve(&call, routed, bill)
+            }
+            Err(error) => {
+                let refused = refused(&error);
+                bill.failed(&error, refused.kind.status(call.inbound.dialect));
+                Err(refused)
+            }
+        }
+    }
+
+    /// The route that answers: the one that was asked for, or a cheaper one while a budget runs low.
+    fn route_for(&self, who: &Principal, asked: &str) -> Result<(String, &RouteInForce), Refused> {
+        let settings = self.router.settings(asked).map_err(|error| refused(&error))?;
+        if let Some(cheaper) = &settings.downgrade_to
+            && who.allows(asked)
+            && who.allows(cheaper)
+            && self.accounts.budget_state(who).least_left < LOW_BUDGET
+        {
+            tracing::info!(from = asked, to = %cheaper, "a budget runs low: a cheaper route answers");
+            let settings = self.router.settings(cheaper).map_err(|error| refused(&error))?;
+            return Ok((cheaper.clone(), settings));
+        }
+        Ok((asked.to_owned(), settings))
+    }
+
+    fn worst_case(
+        &self,
+        question: &Question<'_>,
+        inbound: &Inbound,
+        settings: &RouteInForce,
+    ) -> Result<WorstCase, Refused> {
+        let mut worst = self.router.worst_case(question).map_err(|error| refused(&error))?;
+        // Each of several answers may be as long as allowed.
+        let choices = u64::from(inbound.head.choices.max(1));
+        worst.tokens = worst.tokens.saturating_mul(choices);
+        worst.usd =
+            Usd::from_nanos(worst.usd.nanos().saturating_mul(i64::try_from(choices).unwrap_or(i64::MAX)));
+        match settings.max_call_usd {
+            Some(limit) if worst.usd > limit => Err(Refused::new(
+                RefusedKind::BadRequest,
+                format!(
+                    "this call may cost up to {} and the route allows {limit}: shorten the prompt or ask for fewer \
+                     tokens with the limit of output tokens",
+                    worst.usd
+                ),
+            )),
+            _ => Ok(worst),
+        }
+    }
+
+    async fn admit(
+        &self,
+        who: &Arc<Principal>,
+        route: &str,
+        settings: &RouteInForce,
+        worst: WorstCase,
+        priority: Priority,
+    ) -> Result<Permit, Refused> {
+        let at_limit = match settings.at_limit {
+            RouteAtLimit::Wait => AtLimit::Wait(Duration::from_secs(settings.wait_seconds)),
+            RouteAtLimit::Refuse => AtLimit::Refuse,
+        };
+        let most = Spent { usd: worst.usd, tokens: worst.tokens };
+        let admission = Admission { route, most, priority, at_limit };
+        self.accounts.admit(who, &admission).await.map_err(|refusal| not_admitted(&refusal))
+    }
+
+    fn serve(&self, call: &Arc<Call>, routed: Routed, bill: Bill) -> Result<Served, Refused> {
+        let mut about =
+            About { call: bill.id(), deployment: routed.by.deployment.clone(), cost: None, cached: false };
+        let facts = Facts {
+            id: about.call.uuid().simple().to_string(),
+            created: bill.created(),
+            alias: call.inbound.head.model.clone(),
+        };
+        let head = &call.inbound.head;
+        let body = match routed.answer {
+            Answer::Whole(Whole { completion, native }) => {
+                about.cost = Some(bill.whole(&completion)?);
+                let dialect = call.inbound.dialect;
+                Body::Whole(native.unwrap_or_else(|| dialect::whole(dialect, &completion, &facts)))
+            }
+            Answer::Stream(pieces) => {
+                let writer = dialect::Writer::new(call.inbound.dialect, &facts, head.include_usage);
+                Body::Events(stream::events(pieces, writer, bill, routed.native))
+            }
+        };
+        Ok(Served { about, body })
+    }
+}
+
+/// A client's call, read into neutral words when somebody needs them.
+struct Call {
+    inbound: Inbound,
+    chat: OnceLock<Arc<Chat>>,
+}
+
+impl Call {
+    fn chat(&self) -> Result<Arc<Chat>, dialect::BadRequest> {
+        if let Some(chat) = self.chat.get() {
+            return Ok(Arc::clone(chat));
+        }
+        let chat = Arc::new(dialect::read_chat(&self.inbound)?);
+        Ok(Arc::clone(self.chat.get_or_init(|| chat)))
+    }
+}
+
+fn check_prompt(settings: &RouteInForce, input_tokens: u64) -> Result<(), Refused> {
+    match settings.max_prompt_tokens {
+        Some(limit) if input_tokens > limit => Err(Refused::new(
+            RefusedKind::ContextLength,
+            format!("the prompt has about {input_tokens} tokens and the route allows {limit}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn listed(alias: &str, settings: &RouteInForce) -> Listed {
+    let mut providers: Vec<String> =
+        settings.deployments.iter().map(|deployment| deployment.provider.clone()).collect();
+    providers.sort();
+    providers.dedup();
+    Listed {
+        alias: alias.to_owned(),
+        providers,
+        context_tokens: settings.deployments.iter().filter_map(|one| one.context_tokens).min(),
+        max_output_tokens: settings.deployments.iter().map(|one| one.max_output_tokens).min().unwrap_or(0),
+    }
+}
+
+fn key_refused(error: KeyError) -> Refused {
+    let kind = match error {
+        KeyError::Unknown | KeyError::Expired | KeyError::Revoked => RefusedKind::KeyRefused,
+        KeyError::Unavailable => RefusedKind::Unavailable,
+    };
+    Refused::new(kind, error.to_string())
+}
+
+fn not_admitted(refusal: &Refusal) -> Refused {
+    let kind = match refusal {
+        Refusal::RouteNotAllowed(_) => RefusedKind::Forbidden,
+        Refusal::NeverFits { .. } => RefusedKind::BadRequest,
+        Refusal::RateLimited { .. } | Refusal::QueueFull => RefusedKind::RateLimited,
+        Refusal::BudgetExhausted { .. } => RefusedKind::OverBudget,
+        Refusal::Unavailable => RefusedKind::Unavailable,
+    };
+    Refused { retry_after: refusal.retry_after(), ..Refused::new(kind, refusal.to_string()) }
+}
+
+/// What a client is told of a failure of ours.
+fn refused(error: &Error) -> Refused {
+    let kind = match error {
+        Error::Provider { source, .. } => return Refused::from(source),
+        Error::UnknownRoute { .. } => RefusedKind::NotFound,
+        Error::NoKey { .. } => RefusedKind::Unavailable,
+        Error::BadRequest(_) => RefusedKind::BadRequest,
+        Error::BudgetUsd { .. } | Error::BudgetTokens { .. } => RefusedKind::OverBudget,
+        Error::Config(_) | Error::Cancelled | Error::Journal(_) => RefusedKind::Internal,
+    };
+    Refused::new(kind, error.to_string())
+}

@@ -1,0 +1,199 @@
+//! What a call costs: the permit, the tokens as they become known, and the row that is written whatever ends it.
+
+use crate::allowance::Permit;
+use crate::chat::{Completion, Event};
+use crate::dialect::{Refused, RefusedKind};
+use crate::error::Error;
+use crate::inbound::Inbound;
+use crate::ledger::{CacheState, Call, CallStatus, CountedBy, LedgerError};
+use crate::prices;
+use crate::provider::ProviderError;
+use crate::reply::Usage;
+use crate::route::Routed;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use toryo_domain::{CallId, FailureClass, Usd};
+
+/// An open bill. Dropped, it is the bill of a client that went away.
+pub(super) struct Bill {
+    id: CallId,
+    permit: Option<Permit>,
+    call: Call,
+    price: Option<crate::config::Price>,
+    started: Instant,
+    usage: Option<Usage>,
+    /// Bytes of the answer so far, to count tokens where the provider does not.
+    answer_bytes: u64,
+    guessed_input: u64,
+}
+
+impl Bill {
+    pub(super) fn open(permit: Permit, inbound: &Inbound, route: &str, guessed_input: u64) -> Self {
+        let nothing: Arc<str> = Arc::from("");
+        let call = Call {
+            run_id: None,
+            step_id: None,
+            agent: None,
+            route: route.into(),
+            deployment: Arc::clone(&nothing),
+            provider: Arc::clone(&nothing),
+            model: nothing,
+            region: None,
+            account: None,
+            dialect: inbound.dialect.as_str().into(),
+            input_tokens: 0,
+            output_tokens: 0,
+            cached_input_tokens: 0,
+            cache_write_tokens: 0,
+            reasoning_tokens: 0,
+            counted_by: CountedBy::Provider,
+            cost: Usd::ZERO,
+            priced_as_of: None,
+            latency_ms: 0,
+            first_token_ms: None,
+            status: CallStatus::Cancelled,
+            error_class: None,
+            // What servers log for a client that closed its connection (nginx's 499).
+            http_status: 499,
+            attempts: 0,
+            cache: CacheState::None,
+            stream: inbound.head.stream,
+        };
+        Self {
+            id: permit.id(),
+            permit: Some(permit),
+            call,
+            price: None,
+            started: Instant::now(),
+            usage: None,
+            answer_bytes: 0,
+            guessed_input,
+        }
+    }
+
+    pub(super) const fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// When the call was admitted, in seconds since 1970.
+    pub(super) fn created(&self) -> i64 {
+        self.permit.as_ref().map_or(0, |permit| permit.at().timestamp())
+    }
+
+    /// Somebody answers.
+    pub(super) fn answered(&mut self, routed: &Routed) {
+        let by = &routed.by;
+        self.call.route = routed.route.as_str().into();
+        self.call.deployment = by.deployment.as_str().into();
+        self.call.provider = by.provider.as_str().into();
+        self.call.model = by.model.as_str().into();
+        self.call.region = by.region.as_deref().map(Into::into);
+        self.call.account = by.account.as_deref().map(Into::into);
+        self.call.attempts = routed.attempts;
+        self.call.priced_as_of = by.price.map(|_| prices::as_of().into());
+        if self.call.stream {
+            self.call.first_token_ms = Some(millis(routed.first_token));
+        }
+        self.price = by.price;
+    }
+
+    /// A piece of the answer came.
+    pub(super) fn piece(&mut self, event: &Event) {
+        match event {
+            Event::Begin { model, .. } if !model.is_empty() => self.call.model = model.as_str().into(),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Text(text) | Event::Refusal(text) | Event::Reasoning(text) => {
+                self.answer_bytes += text.len() as u64;
+            }
+            Event::Arguments { json, .. } => self.answer_bytes += json.len() as u64,
+            Event::Begin { .. } | Event::ReasoningDone(_) | Event::ToolCall { .. } | Event::Stop(_) => {}
+        }
+    }
+
+    /// The whole answer is there. Says what it cost.
+    pub(super) fn whole(mut self, completion: &Completion) -> Result<Usd, Refused> {
+        if !completion.model.is_empty() {
+            self.call.model = completion.model.as_str().into();
+        }
+        self.usage = completion.usage;
+        self.answer_bytes = completion.text().len() as u64;
+        self.close(CallStatus::Ok, 200)
+    }
+
+    /// The stream has reached its end.
+    pub(super) fn ended(mut self) -> Result<Usd, Refused> {
+        self.close(CallStatus::Ok, 200)
+    }
+
+    /// The stream broke. What was answered until then is paid all the same.
+    pub(super) fn broke(mut self, error: &ProviderError) {
+        self.call.error_class = Some(error.class().to_string().into());
+        self.close(CallStatus::Error, 200).ok();
+    }
+
+    /// Nobody answered.
+    pub(super) fn failed(mut self, error: &Error, http_status: u16) {
+        if let Error::Provider { provider, attempts, .. } = error {
+            self.call.provider = provider.as_str().into();
+            self.call.attempts = *attempts;
+        }
+        self.call.error_class = Some(error.class().to_string().into());
+        self.price = None;
+        self.guessed_input = 0;
+        self.close(CallStatus::Error, http_status).ok();
+    }
+
+    /// Writes the row. The first call counts.
+    fn close(&mut self, status: CallStatus, http_status: u16) -> Result<Usd, Refused> {
+        let Some(permit) = self.permit.take() else { return Ok(self.call.cost) };
+        let usage = self.usage.unwrap_or_else(|| self.counted());
+        let call = Call {
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cached_input_tokens: usage.cached_input,
+            cache_write_tokens: usage.cache_write,
+            reasoning_tokens: usage.reasoning,
+            counted_by: if self.usage.is_some() { CountedBy::Provider } else { CountedBy::Estimate },
+            cost: self.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage)),
+            latency_ms: millis(self.started.elapsed()),
+            status,
+            http_status,
+            cache: if usage.cached_input > 0 { CacheState::Provider } else { CacheState::None },
+            ..self.call.clone()
+        };
+        let cost = call.cost;
+        self.call.cost = cost;
+        permit.settle(call).map_err(not_journalled)?;
+        Ok(cost)
+    }
+
+    /// Tokens where the provider does not say them: four bytes each, which is what English and code come to.
+    const fn counted(&self) -> Usage {
+        let output = self.answer_bytes.div_ceil(4);
+        let input = if self.price.is_some() { self.guessed_input } else { 0 };
+        Usage { input, output, cached_input: 0, cache_write: 0, reasoning: 0 }
+    }
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        // The client went away. What it had been answered is paid; before the first token nobody knows of anything.
+        if self.permit.is_some() {
+            self.close(CallStatus::Cancelled, 499).ok();
+        }
+    }
+}
+
+/// A row that is not kept must not be answered for: the answer would be free.
+fn not_journalled(error: LedgerError) -> Refused {
+    tracing::error!(%error, "a call is not journalled, and not answered");
+    let kind = match error.class() {
+        FailureClass::Transient => RefusedKind::Unavailable,
+        _ => RefusedKind::Internal,
+    };
+    Refused::new(kind, "the gateway's ledger cannot be written; its operator has to look")
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
