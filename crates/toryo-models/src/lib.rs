@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod allowance;
 pub mod chat;
 pub mod config;
+pub mod dialect;
 pub mod embeddings;
 pub mod error;
 pub mod front;
