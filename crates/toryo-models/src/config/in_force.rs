@@ -2,8 +2,8 @@
 
 use super::check::{check_provider, check_retry, check_route, check_targets};
 use super::{
-    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, RouteCache, Specialisation,
-    Strategy, StructuredOutput, TimeLimits, WithoutKey,
+    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, RouteCache,
+    Specialisation, Strategy, StructuredOutput, TimeLimits, WithoutKey,
 };
 use crate::error::Error;
 use crate::prices;
