@@ -12,21 +12,26 @@
 mod bill;
 mod cache;
 mod guess;
+mod kept;
 mod stream;
 
 use crate::accounts::{Accounts, KeyError, Principal};
 use crate::allowance::{Admission, AtLimit, Permit, Refusal};
 use crate::chat::Chat;
-use crate::config::{AtLimit as RouteAtLimit, RouteInForce};
+use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
+use crate::embeddings::Embedder;
 use crate::error::Error;
 use crate::inbound::Inbound;
 use crate::journal::Spent;
+use crate::ledger::CacheState;
 use crate::provider::{Answer, ProviderError, Whole};
 use crate::route::{Question, Routed, Router, Wanted, Work, WorstCase};
 use bill::Bill;
 use bytes::Bytes;
+use cache::Cache;
 use futures::Stream;
+use kept::{Keep, Looked};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -36,10 +41,13 @@ use toryo_domain::{CallId, Priority, Usd};
 const LOW_BUDGET: f64 = 0.1;
 
 /// Serves clients. Cheap to clone; one a process.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Front {
     router: Arc<Router>,
     accounts: Accounts,
+    cache: Cache,
+    /// Makes the vectors of similar questions.
+    embedder: Option<Embedder>,
 }
 
 /// What a client says of a call beside its body.
@@ -55,6 +63,17 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Deployments must be in this region.
     pub region: Option<String>,
+    /// What the client wants of answers that are kept.
+    pub cache: CacheControl,
+}
+
+/// What a client wants of answers that are kept (`Cache-Control`, RFC 9111).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheControl {
+    /// `no-cache`: no answer of before is wanted.
+    pub no_cache: bool,
+    /// `no-store`: the answer is not to be kept.
+    pub no_store: bool,
 }
 
 impl Default for Options {
@@ -65,6 +84,7 @@ impl Default for Options {
             complexity: None,
             tags: Vec::new(),
             region: None,
+            cache: CacheControl::default(),
         }
     }
 }
@@ -96,7 +116,7 @@ pub struct About {
     /// What it cost; known for whole answers only.
     pub cost: Option<Usd>,
     /// Whether a cache answered.
-    pub cached: bool,
+    pub cache: CacheState,
 }
 
 /// A route as clients see it.
@@ -115,8 +135,13 @@ pub struct Listed {
 impl Front {
     /// Over the routes and the accounts of this process.
     #[must_use]
-    pub const fn new(router: Arc<Router>, accounts: Accounts) -> Self {
-        Self { router, accounts }
+    pub fn new(
+        router: Arc<Router>,
+        accounts: Accounts,
+        cache_bytes: CacheBytes,
+        embedder: Option<Embedder>,
+    ) -> Self {
+        Self { router, accounts, cache: Cache::new(cache_bytes.0), embedder }
     }
 
     /// Whose key this is.
@@ -146,6 +171,27 @@ impl Front {
     ) -> Result<Served, Refused> {
         let call = Arc::new(Call { inbound, chat: OnceLock::new() });
         let (route, settings) = self.route_for(who, &call.inbound.head.model)?;
+        let keeping = match settings.cache {
+            Some(rules) => self.look_up(who, &call, &route, rules, options.cache).await?,
+            None => Looked::Nowhere,
+        };
+        match keeping {
+            Looked::Found(found) => self.serve_kept(who, &call, &route, settings, options, &found).await,
+            Looked::Nowhere => self.ask_route(who, call, &route, settings, options, None).await,
+            Looked::Missing(keep) => self.ask_route(who, call, &route, settings, options, Some(*keep)).await,
+        }
+    }
+
+    /// A call that no cache answers.
+    async fn ask_route(
+        &self,
+        who: &Arc<Principal>,
+        call: Arc<Call>,
+        route: &str,
+        settings: &RouteInForce,
+        options: &Options,
+        keep: Option<Keep>,
+    ) -> Result<Served, Refused> {
         let input_tokens = guess::input_tokens(&call)?;
         check_prompt(settings, input_tokens)?;
         let reader = Arc::clone(&call);
@@ -154,7 +200,7 @@ impl Front {
         };
         let wanted = Wanted::Inbound(&call.inbound, &read);
         let question = Question {
-            route: &route,
+            route,
             wanted: &wanted,
             stream: call.inbound.head.stream,
             max_output_tokens: call.inbound.head.max_output_tokens,
@@ -166,12 +212,13 @@ impl Front {
             region: options.region.as_deref(),
         };
         let worst = self.worst_case(&question, &call.inbound, settings)?;
-        let permit = self.admit(who, &route, settings, worst, options.priority).await?;
-        let mut bill = Bill::open(permit, &call.inbound, &route, input_tokens);
+        let most = Spent { usd: worst.usd, tokens: worst.tokens };
+        let permit = self.admit(who, route, settings, most, options.priority).await?;
+        let mut bill = Bill::open(permit, &call.inbound, route, input_tokens);
         match self.router.ask(&question).await {
             Ok(routed) => {
                 bill.answered(&routed);
-                self.serve(&call, routed, bill)
+                serve(&call, routed, bill, keep)
             }
             Err(error) => {
                 let refused = refused(&error);
@@ -226,39 +273,54 @@ impl Front {
         who: &Arc<Principal>,
         route: &str,
         settings: &RouteInForce,
-        worst: WorstCase,
+        most: Spent,
         priority: Priority,
     ) -> Result<Permit, Refused> {
         let at_limit = match settings.at_limit {
             RouteAtLimit::Wait => AtLimit::Wait(Duration::from_secs(settings.wait_seconds)),
             RouteAtLimit::Refuse => AtLimit::Refuse,
         };
-        let most = Spent { usd: worst.usd, tokens: worst.tokens };
         let admission = Admission { route, most, priority, at_limit };
         self.accounts.admit(who, &admission).await.map_err(|refusal| not_admitted(&refusal))
     }
+}
 
-    fn serve(&self, call: &Arc<Call>, routed: Routed, bill: Bill) -> Result<Served, Refused> {
-        let mut about =
-            About { call: bill.id(), deployment: routed.by.deployment.clone(), cost: None, cached: false };
-        let facts = Facts {
-            id: about.call.uuid().simple().to_string(),
-            created: bill.created(),
-            alias: call.inbound.head.model.clone(),
-        };
-        let head = &call.inbound.head;
-        let body = match routed.answer {
-            Answer::Whole(Whole { completion, native }) => {
-                about.cost = Some(bill.whole(&completion)?);
-                let dialect = call.inbound.dialect;
-                Body::Whole(native.unwrap_or_else(|| dialect::whole(dialect, &completion, &facts)))
+/// An answer of a provider on its way to the client, and to the cache.
+fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<Served, Refused> {
+    let head = &call.inbound.head;
+    let dialect = call.inbound.dialect;
+    let facts = facts(call, &bill);
+    let mut about =
+        About { call: bill.id(), deployment: routed.by.deployment, cost: None, cache: CacheState::None };
+    let body = match routed.answer {
+        Answer::Whole(Whole { completion, native }) => {
+            about.cost = Some(bill.whole(&completion)?);
+            let bytes = native.unwrap_or_else(|| dialect::whole(dialect, &completion, &facts));
+            if let Some(keep) = keep {
+                keep.keep(completion, &about.deployment);
             }
-            Answer::Stream(pieces) => {
-                let writer = dialect::Writer::new(call.inbound.dialect, &facts, head.include_usage);
-                Body::Events(stream::events(pieces, writer, bill, routed.native))
-            }
-        };
-        Ok(Served { about, body })
+            Body::Whole(bytes)
+        }
+        Answer::Stream(pieces) => {
+            let writer = dialect::Writer::new(dialect, &facts, head.include_usage);
+            let keeping = keep.map(|keep| keep.stream(about.deployment.clone()));
+            Body::Events(stream::events(pieces, writer, bill, routed.native, keeping))
+        }
+    };
+    Ok(Served { about, body })
+}
+
+fn facts(call: &Call, bill: &Bill) -> Facts {
+    Facts {
+        id: bill.id().uuid().simple().to_string(),
+        created: bill.created(),
+        alias: call.inbound.head.model.clone(),
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("router", &self.router).finish_non_exhaustive()
     }
 }
 

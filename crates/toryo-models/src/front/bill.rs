@@ -97,6 +97,12 @@ impl Bill {
         self.price = by.price;
     }
 
+    /// An answer of before is given: nothing is used and nothing is paid.
+    pub(super) fn kept(&mut self, deployment: &str, state: CacheState) {
+        self.call.deployment = deployment.into();
+        self.call.cache = state;
+    }
+
     /// A piece of the answer came.
     pub(super) fn piece(&mut self, event: &Event) {
         match event {
@@ -146,19 +152,20 @@ impl Bill {
     /// Writes the row. The first call counts.
     fn close(&mut self, status: CallStatus, http_status: u16) -> Result<Usd, Refused> {
         let Some(permit) = self.permit.take() else { return Ok(self.call.cost) };
-        let usage = self.usage.unwrap_or_else(|| self.counted());
+        let kept = self.call.cache != CacheState::None;
+        let usage = if kept { Usage::default() } else { self.usage.unwrap_or_else(|| self.counted()) };
         let call = Call {
             input_tokens: usage.input,
             output_tokens: usage.output,
             cached_input_tokens: usage.cached_input,
             cache_write_tokens: usage.cache_write,
             reasoning_tokens: usage.reasoning,
-            counted_by: if self.usage.is_some() { CountedBy::Provider } else { CountedBy::Estimate },
+            counted_by: if kept || self.usage.is_some() { CountedBy::Provider } else { CountedBy::Estimate },
             cost: self.price.map_or(Usd::ZERO, |price| prices::cost(&price, &usage)),
             latency_ms: millis(self.started.elapsed()),
             status,
             http_status,
-            cache: if usage.cached_input > 0 { CacheState::Provider } else { CacheState::None },
+            cache: if usage.cached_input > 0 { CacheState::Provider } else { self.call.cache },
             ..self.call.clone()
         };
         let cost = call.cost;

@@ -1,6 +1,7 @@
 //! A streamed answer on its way to the client.
 
 use super::bill::Bill;
+use super::kept::Keeping;
 use crate::chat::Event;
 use crate::dialect::{Refused, Writer};
 use crate::provider::{Piece, PieceStream, ProviderError};
@@ -20,8 +21,9 @@ pub(super) fn events(
     writer: Writer,
     bill: Bill,
     native: bool,
+    keeping: Option<Keeping>,
 ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
-    let answer = OnItsWay { pieces, writer, bill: Some(bill), native };
+    let answer = OnItsWay { pieces, writer, bill: Some(bill), native, keeping };
     Box::pin(futures::stream::unfold(answer, |mut answer| async move {
         let bytes = answer.next().await?;
         Some((bytes, answer))
@@ -34,6 +36,7 @@ struct OnItsWay {
     /// `None` once the answer has ended.
     bill: Option<Bill>,
     native: bool,
+    keeping: Option<Keeping>,
 }
 
 impl OnItsWay {
@@ -63,6 +66,8 @@ impl OnItsWay {
             Some(Ok(piece)) => self.write(&piece),
             Some(Err(error)) => {
                 self.writer.failed(&Refused::from(&error));
+                // Those that wait for this answer need not wait any longer.
+                self.keeping = None;
                 if let Some(bill) = self.bill.take() {
                     bill.broke(&error);
                 }
@@ -70,7 +75,12 @@ impl OnItsWay {
             None => {
                 let settled = self.bill.take().map_or(Ok(toryo_domain::Usd::ZERO), Bill::ended);
                 match settled {
-                    Ok(_) => self.writer.finish(),
+                    Ok(_) => {
+                        self.writer.finish();
+                        if let Some(keeping) = self.keeping.take() {
+                            keeping.ended();
+                        }
+                    }
                     Err(refused) => self.writer.failed(&refused),
                 }
             }
@@ -81,6 +91,9 @@ impl OnItsWay {
         for event in &piece.events {
             if let Some(bill) = &mut self.bill {
                 bill.piece(event);
+            }
+            if let Some(keeping) = &mut self.keeping {
+                keeping.piece(event);
             }
             if !self.native {
                 self.writer.push(event);

@@ -81,7 +81,7 @@ pub(super) async fn complete(
 }
 
 /// A completion that is there already, as the caller wants it.
-pub(super) fn answer(completion: Completion, stream: bool) -> Answer {
+pub(crate) fn answer(completion: Completion, stream: bool) -> Answer {
     if !stream {
         return Answer::Whole(Whole { completion, native: None });
     }
