@@ -15,7 +15,7 @@ use toryo_blackboard::allowances::{self, Window};
 use toryo_domain::{AccountId, InstanceId};
 
 /// How long a call that is not to wait is given, where another process may hold what it needs without using it.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_millis(150);
 /// How long nobody asks again for what the database refused.
 const DRY: Duration = Duration::from_millis(100);
 /// The same, where only time helps or somebody's decision.

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod budgets;
+mod keys;
+mod ledger;
+mod outage;
+mod windows;
 mod world;

@@ -27,13 +27,21 @@ impl World {
         let services = Services::shared().await;
         let db = Db::connect(&services.database_url, 8).await.unwrap();
         db.migrate().await.unwrap();
+        Self::on(db, services.database_url).await
+    }
+
+    /// Another team on the same database, which sees nothing of the first one.
+    pub async fn sibling(&self) -> Self {
+        Self::on(self.db.clone(), self.url.clone()).await
+    }
+
+    async fn on(db: Db, url: String) -> Self {
         let mut tx = db.begin().await.unwrap();
         let organisation = accounts::default_organisation(&mut tx).await.unwrap();
-        let team = AccountId::generate();
-        let user = AccountId::generate();
-        let account = |kind, name: &str| NewAccount {
+        let (team, user) = (AccountId::generate(), AccountId::generate());
+        let account = |kind, name: String| NewAccount {
             kind,
-            name: name.into(),
+            name,
             organisation: Some(organisation),
             team: None,
             user: None,
@@ -41,12 +49,12 @@ impl World {
             limits: Limits::default(),
             expires_at: None,
         };
-        accounts::create(&mut tx, team, &account(Kind::Team, "core")).await.unwrap();
-        accounts::create(&mut tx, user, &account(Kind::User, "ann")).await.unwrap();
+        accounts::create(&mut tx, team, &account(Kind::Team, team.to_string())).await.unwrap();
+        accounts::create(&mut tx, user, &account(Kind::User, user.to_string())).await.unwrap();
         accounts::put_member(&mut tx, team, user, MemberRole::Member).await.unwrap();
         db::commit(tx).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { db, url: services.database_url, folder, organisation, team, user }
+        Self { db, url, folder, organisation, team, user }
     }
 
     /// A key of the team, with limits of its own.
@@ -83,10 +91,12 @@ impl World {
         db::commit(tx).await.unwrap();
     }
 
-    /// What the ledger says was spent.
+    /// What the ledger says the team spent.
     pub async fn spent(&self) -> Usd {
-        let sum = "select coalesce(sum(cost_nano_usd), 0)::bigint from gateway_ledger";
-        Usd::from_nanos(sqlx::query_scalar(sum).fetch_one(self.db.pool()).await.unwrap())
+        let sum = "select coalesce(sum(cost_nano_usd), 0)::bigint from gateway_ledger where team_id = $1";
+        Usd::from_nanos(
+            sqlx::query_scalar(sum).bind(self.team.uuid()).fetch_one(self.db.pool()).await.unwrap(),
+        )
     }
 
     pub async fn count(&self, statement: &'static str) -> i64 {
