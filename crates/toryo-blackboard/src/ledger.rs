@@ -2,6 +2,7 @@
 
 use crate::allowances::{Limit, Window};
 use crate::db::Connection;
+use crate::model_calls::NewModelCall;
 use crate::{Error, row};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -143,6 +144,47 @@ pub fn charges<'a>(
 pub async fn insert(db: &mut Connection, rows: &[LedgerRow]) -> Result<Vec<Alert>, Error> {
     let new = insert_rows(db, rows).await?;
     charge(db, &charges(rows.iter().filter(|row| new.contains(&row.id.uuid())))).await
+}
+
+/// Stores the row of a call that one of Toryo's own agents made, in the transaction that stores its reply. The organisation
+/// that has the name of the run's tenant pays, where there is one.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn insert_of_run(db: &mut Connection, call: &NewModelCall) -> Result<Vec<Alert>, Error> {
+    let statement = "insert into gateway_ledger (id, at, organisation_id, tenant, run_id, step_id, agent, route, \
+         deployment, provider, model, dialect, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, \
+         reasoning_tokens, counted_by, cost_nano_usd, latency_ms, status, http_status, attempts, cache, stream) \
+         select $1, now(), (select id from gateway_accounts where kind = 'organisation' and name = steps.tenant \
+         and removed_at is null), steps.tenant, $2, $3, $4, $5, $6, $6, $7, 'agent', $8, $9, $10, 0, $11, 'provider', \
+         $12, $13, 'ok', 200, $14, case when $10 > 0 then 'provider' else 'none' end, false \
+         from steps where steps.id = $3 returning organisation_id, at";
+    let stored = sqlx::query(statement)
+        .bind(CallId::generate().uuid())
+        .bind(call.run_id.uuid())
+        .bind(call.step_id.uuid())
+        .bind(call.role.as_str())
+        .bind(&call.route)
+        .bind(&call.provider)
+        .bind(&call.model)
+        .bind(count(call.input_tokens))
+        .bind(count(call.output_tokens))
+        .bind(count(call.cached_input_tokens))
+        .bind(count(call.reasoning_tokens))
+        .bind(call.cost.nanos())
+        .bind(count(call.latency_ms))
+        .bind(i64::from(call.attempt))
+        .fetch_optional(&mut *db)
+        .await?;
+    let Some(stored) = stored else { return Ok(vec![]) };
+    let organisation: Option<Uuid> = row::get(&stored, "organisation_id")?;
+    let at = row::get(&stored, "at")?;
+    let Some(account) = organisation.map(AccountId::from).filter(|_| call.cost != Usd::ZERO) else {
+        return Ok(vec![]);
+    };
+    let windows = Limit::MONEY.map(|limit| Window { account, limit, starts_at: limit.window(at) });
+    let charges = windows.into_iter().map(|window| ((window, None), call.cost.nanos())).collect();
+    charge(db, &charges).await
 }
 
 /// One statement for all rows; answers with the ids of those that were not there.

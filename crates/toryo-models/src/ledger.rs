@@ -4,7 +4,7 @@ mod flush;
 mod journal;
 
 pub(crate) use flush::Flusher;
-pub use toryo_blackboard::ledger::{CacheState, Call, CallStatus, CountedBy, LedgerRow, Who};
+pub use toryo_blackboard::ledger::{Alert, CacheState, Call, CallStatus, CountedBy, LedgerRow, Who};
 
 use journal::Writer;
 use std::path::Path;
@@ -83,4 +83,16 @@ impl LedgerError {
             Self::TooLarge => FailureClass::Bug,
         }
     }
+}
+
+/// Says that a budget passed a threshold; once a period, because the database raises an alert once.
+pub(crate) fn tell(alert: &Alert) {
+    tracing::warn!(
+        account = %alert.window.account,
+        period = alert.window.limit.period(),
+        threshold_percent = alert.threshold,
+        spent = %alert.spent,
+        limit = %alert.limit,
+        "a budget passed a threshold"
+    );
 }

@@ -1,6 +1,7 @@
 //! From the journal to Postgres: files are closed, read, written in batches and removed. The same road after a crash.
 
 use super::journal::{self, Left};
+use super::tell;
 use super::{Ledger, LedgerRow};
 use crate::allowance::Desk;
 use std::path::{Path, PathBuf};
@@ -163,15 +164,4 @@ impl Flusher {
         }
         Ok(alerts)
     }
-}
-
-fn tell(alert: &Alert) {
-    tracing::warn!(
-        account = %alert.window.account,
-        period = alert.window.limit.period(),
-        threshold_percent = alert.threshold,
-        spent = %alert.spent,
-        limit = %alert.limit,
-        "a budget passed a threshold"
-    );
 }
