@@ -4,6 +4,8 @@
 //! functions: those that write take the connection, so that the caller sees the transaction; those that read
 //! take [`Db`]. This crate decides **nothing**: which step follows is the engine's business.
 
+pub mod accounts;
+pub mod allowances;
 pub mod archive;
 pub mod artifacts;
 pub mod blobs;

@@ -26,6 +26,12 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// The first twelve digits, for names people read.
     #[must_use]
     pub fn short(&self) -> String {

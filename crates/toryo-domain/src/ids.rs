@@ -79,6 +79,8 @@ uuid_id! {
     BudgetId,
     /// One call through the gateway: a row of the ledger.
     CallId,
+    /// A process that serves the gateway.
+    InstanceId,
 }
 
 /// A Git commit id: 40 lower-case hexadecimal digits.

@@ -27,8 +27,8 @@ pub use event::{Event, EventType, NewEvent};
 pub use failure::FailureClass;
 pub use finding::{Finding, Severity};
 pub use ids::{
-    AccountId, ArtifactId, BudgetId, CallId, CommitId, DeadLetterId, MessageId, PullRequestId, RepoId, RunId,
-    StepId, TaskId, WorkerId,
+    AccountId, ArtifactId, BudgetId, CallId, CommitId, DeadLetterId, InstanceId, MessageId, PullRequestId,
+    RepoId, RunId, StepId, TaskId, WorkerId,
 };
 pub use money::Usd;
 pub use output::Output;

@@ -4,12 +4,26 @@
 //! [`Accounts`] is the door for the HTTP side: [`authenticate`](Accounts::authenticate) a key,
 //! [`admit`](Accounts::admit) a call, settle its permit. None of them asks Postgres on the warm path.
 
-use crate::allowance::{Admission, Permit, Refusal};
-use secrecy::SecretString;
+mod keys;
+pub mod secret;
+
+pub(crate) use keys::Keys;
+
+use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, Recall, Refusal};
+use crate::ledger::{Flusher, Ledger, LedgerError};
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use toryo_blackboard::Db;
+use toryo_blackboard::accounts::{KeyRecord, KeyRole, Listener, Notice};
 use toryo_blackboard::ledger::Who;
-use toryo_domain::{FailureClass, Usd};
+use toryo_domain::{Digest, FailureClass, Usd};
 
 /// Settings of keys and limits; section `[gateway]` of `toryo.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,9 +84,56 @@ pub struct Principal {
     who: Who,
     role: Role,
     name: Arc<str>,
+    /// Of each account that restricts its routes, those it allows.
+    routes: Vec<Vec<String>>,
+    items: Vec<Item>,
+    expires_at: Option<DateTime<Utc>>,
 }
 
 impl Principal {
+    /// The operator, who is held by no limit.
+    fn master() -> Self {
+        Self {
+            who: Who::default(),
+            role: Role::Master,
+            name: "master".into(),
+            routes: vec![],
+            items: vec![],
+            expires_at: None,
+        }
+    }
+
+    pub(crate) fn of(record: &KeyRecord) -> Self {
+        let key = &record.key;
+        let items = record.levels.iter().flat_map(|level| {
+            let limits = &level.limits;
+            let own = [
+                (Limit::Requests, limits.requests_per_minute),
+                (Limit::Tokens, limits.tokens_per_minute),
+                (Limit::Parallel, limits.parallel),
+            ];
+            let own = own.into_iter().filter_map(|(limit, most)| Some((limit, most?)));
+            own.chain(level.budgets.iter().copied()).map(|(limit, most)| Item {
+                account: level.account,
+                scope: level.kind,
+                limit,
+                most,
+            })
+        });
+        Self {
+            who: Who { organisation: key.organisation, team: key.team, user: key.user, key: Some(key.id) },
+            role: match record.role {
+                KeyRole::OrganisationAdmin => Role::OrganisationAdmin,
+                KeyRole::TeamAdmin => Role::TeamAdmin,
+                KeyRole::Member => Role::Member,
+            },
+            name: key.name.as_str().into(),
+            routes: record.levels.iter().filter_map(|level| level.limits.routes.clone()).collect(),
+            items: items.collect(),
+            expires_at: record.expires_at,
+        }
+    }
+
     /// Its accounts.
     #[must_use]
     pub const fn who(&self) -> Who {
@@ -94,8 +155,16 @@ impl Principal {
     /// Whether every account of it allows the route.
     #[must_use]
     pub fn allows(&self, route: &str) -> bool {
-        let _ = route;
-        true
+        self.routes.iter().all(|allowed| allowed.iter().any(|alias| alias == route))
+    }
+
+    /// The limits that hold for it.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    fn is_over(&self, at: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|ends| ends <= at)
     }
 }
 
@@ -134,18 +203,107 @@ pub struct BudgetState {
     pub least_left: f64,
 }
 
-/// Keys, limits and the ledger of one process; cheap to clone.
+/// Keys, limits and the ledger of one process; cheap to clone. It lives until [`shutdown`](Self::shutdown).
 #[derive(Debug, Clone)]
-pub struct Accounts;
+pub struct Accounts {
+    desk: Arc<Desk>,
+    keys: Arc<Keys>,
+    db: Db,
+    master: Option<(Digest, Arc<Principal>)>,
+    tasks: Arc<Tasks>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    flusher: CancellationToken,
+    dispatcher: CancellationToken,
+    running: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.flusher.cancel();
+        self.dispatcher.cancel();
+    }
+}
 
 impl Accounts {
+    /// Begins: takes a lease in the database when it answers, and reads the journals of processes that are gone.
+    /// Calls are admitted from now on; they wait for the database's first answer.
+    ///
+    /// `folder` is where journals are kept; processes of one machine may share it.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn start(db: Db, config: Config, folder: &Path) -> Result<Self, LedgerError> {
+        let ledger = Ledger::open(folder)?;
+        let master = config
+            .master_key
+            .as_ref()
+            .map(|secret| (Digest::of(secret.expose_secret()), Arc::new(Principal::master())));
+        let keys = Arc::new(Keys::new(db.clone(), Duration::from_secs(config.grace_seconds)));
+        let desk = Arc::new(Desk::new(ledger.clone(), config, Instant::now()));
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let (sender, recalls) = tokio::sync::mpsc::unbounded_channel();
+        let (flusher, dispatcher) = (CancellationToken::new(), CancellationToken::new());
+        let flush = Flusher {
+            ledger,
+            desk: Arc::clone(&desk),
+            db: db.clone(),
+            shared: folder.to_owned(),
+            turn: Arc::clone(&turn),
+            stop: flusher.clone(),
+        };
+        let dispatch = Dispatcher {
+            desk: Arc::clone(&desk),
+            keys: Arc::clone(&keys),
+            db: db.clone(),
+            turn,
+            recalls,
+            stop: dispatcher.clone(),
+        };
+        let listen = listen(db.clone(), Arc::clone(&desk), Arc::clone(&keys), sender);
+        let stop = dispatcher.clone();
+        let running = vec![
+            tokio::spawn(flush.run()),
+            tokio::spawn(dispatch.run()),
+            tokio::spawn(async move { stop.run_until_cancelled_owned(listen).await.unwrap_or_default() }),
+        ];
+        let tasks = Tasks { flusher, dispatcher, running: tokio::sync::Mutex::new(running) };
+        Ok(Self { desk, keys, db, master, tasks: Arc::new(tasks) })
+    }
+
+    /// Writes what the journal holds, hands back what is held, and ends. Calls that wait are refused. What cannot be
+    /// written within seconds stays in the journal for the next start.
+    pub async fn shutdown(&self) {
+        let mut running = self.tasks.running.lock().await;
+        let mut running = running.drain(..);
+        self.tasks.flusher.cancel();
+        if let Some(flusher) = running.next() {
+            let _ended = flusher.await;
+        }
+        self.tasks.dispatcher.cancel();
+        for task in running {
+            let _ended = task.await;
+        }
+    }
+
     /// Whose key this is. Cached; a revocation shows at once.
     ///
     /// # Errors
     /// It is not accepted, or nobody can say.
     pub async fn authenticate(&self, secret: &str) -> Result<Arc<Principal>, KeyError> {
-        let _ = secret;
-        Err(KeyError::Unavailable)
+        // Digests are compared, not texts: how long that takes says nothing about the key.
+        let digest = Digest::of(secret);
+        if let Some((master, principal)) = &self.master
+            && *master == digest
+        {
+            return Ok(Arc::clone(principal));
+        }
+        if !secret::looks_like_one(secret) {
+            return Err(KeyError::Unknown);
+        }
+        self.keys.find(digest).await
     }
 
     /// Reserves one call. Dropping the future gives up the place in the queue.
@@ -153,15 +311,67 @@ impl Accounts {
     /// # Errors
     /// It may not be sent, or not now.
     pub async fn admit(&self, who: &Arc<Principal>, ask: &Admission<'_>) -> Result<Permit, Refusal> {
-        let _ = ask;
-        Ok(Permit::new(chrono::Utc::now(), Arc::clone(who)))
+        if !who.allows(ask.route) {
+            return Err(Refusal::RouteNotAllowed(ask.route.to_owned()));
+        }
+        self.desk.admit(who, ask).await
     }
 
     /// How much of its budgets a caller has left, as this process knows it: the figure is at most seconds old.
     #[must_use]
     pub fn budget_state(&self, who: &Principal) -> BudgetState {
-        let _ = who;
-        BudgetState { least_left: 1.0 }
+        BudgetState { least_left: self.desk.least_left(who) }
+    }
+
+    /// The ledger, for calls that need no permit.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.desk.ledger
+    }
+
+    /// The database behind it.
+    #[must_use]
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Whether the operator has a key: without one the administration is closed.
+    #[must_use]
+    pub const fn has_master_key(&self) -> bool {
+        self.master.is_some()
+    }
+}
+
+/// Hears what changed and what is wanted elsewhere.
+async fn listen(db: Db, desk: Arc<Desk>, keys: Arc<Keys>, recalls: UnboundedSender<Recall>) {
+    loop {
+        if let Err(error) = hear(&db, &desk, &keys, &recalls).await {
+            let cause: &dyn std::error::Error = &error;
+            tracing::debug!(cause, "changes of keys are seen late: the database does not answer");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn hear(
+    db: &Db,
+    desk: &Desk,
+    keys: &Keys,
+    recalls: &UnboundedSender<Recall>,
+) -> Result<(), toryo_blackboard::Error> {
+    let mut listener = Listener::connect(db).await?;
+    loop {
+        match listener.next().await? {
+            Notice::Changed { account, version } => {
+                keys.changed(account, version);
+                let _stopped = recalls.send(Recall::Changed(account));
+            }
+            Notice::Recall { account, instance } if desk.instance() != Some(instance) => {
+                let _stopped = recalls.send(Recall::Wanted(account));
+            }
+            // What was missed shows when the number of changes is compared.
+            Notice::Recall { .. } | Notice::Lost => {}
+        }
     }
 }
 

@@ -4,12 +4,24 @@
 //! The truth is in Postgres. An instance draws a *grant* of each limit from it, spends that in memory and hands back
 //! what it does not use, so that a call costs no round trip and all instances together never pass a limit.
 
+mod desk;
+mod dispatch;
+mod pools;
+mod queue;
+
+pub(crate) use desk::Desk;
+pub(crate) use dispatch::{Dispatcher, Recall};
+pub use toryo_blackboard::allowances::Limit;
+
 use crate::accounts::Principal;
 use crate::journal::Spent;
-use crate::ledger::{Call, LedgerError};
+use crate::ledger::{Call, LedgerError, LedgerRow};
 use chrono::{DateTime, Utc};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-use toryo_domain::{AccountId, FailureClass, Priority};
+use toryo_blackboard::accounts::Kind;
+use toryo_domain::{AccountId, CallId, FailureClass, Priority};
 
 /// What a call asks for before it is sent.
 #[derive(Debug, Clone, Copy)]
@@ -33,25 +45,6 @@ pub enum AtLimit {
     Refuse,
 }
 
-/// A kind of limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Limit {
-    /// Requests in a minute of the clock (UTC).
-    Requests,
-    /// Tokens in a minute of the clock (UTC).
-    Tokens,
-    /// Calls at once.
-    Parallel,
-    /// Money in a day (UTC).
-    Day,
-    /// Money in a week from Monday (UTC).
-    Week,
-    /// Money in a month (UTC).
-    Month,
-    /// Money ever.
-    Total,
-}
-
 /// Why a call was not admitted. Nothing is held for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -60,10 +53,10 @@ pub enum Refusal {
     RouteNotAllowed(String),
     /// A limit a minute or of calls at once is used up, or what is left of a budget is held by calls under way.
     /// Answer 429.
-    #[error("{} of the {scope} is used up", .limit.in_words())]
+    #[error("{} of the {} is used up", in_words(*.limit), .scope.as_str())]
     RateLimited {
-        /// Whose limit: `key`, `user`, `team` or `organisation`.
-        scope: &'static str,
+        /// What kind of account has it.
+        scope: Kind,
         /// Which account.
         account: AccountId,
         /// Which limit.
@@ -72,10 +65,10 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// The worst case of the call does not fit into what is left of a budget. Answer 429, or 402 where the dialect has it.
-    #[error("{} of the {scope} is used up", .limit.in_words())]
+    #[error("{} of the {} is used up", in_words(*.limit), .scope.as_str())]
     BudgetExhausted {
-        /// Whose budget: `key`, `user`, `team` or `organisation`.
-        scope: &'static str,
+        /// What kind of account has it.
+        scope: Kind,
         /// Which account.
         account: AccountId,
         /// Which period.
@@ -84,10 +77,10 @@ pub enum Refusal {
         retry_after: Option<Duration>,
     },
     /// The call alone is larger than a limit: it never fits. Answer 400 or 413.
-    #[error("the call is larger than {} of the {scope} allows at all", .limit.in_words())]
+    #[error("the call is larger than {} of the {} allows at all", in_words(*.limit), .scope.as_str())]
     NeverFits {
-        /// Whose limit: `key`, `user`, `team` or `organisation`.
-        scope: &'static str,
+        /// What kind of account has it.
+        scope: Kind,
         /// Which account.
         account: AccountId,
         /// Which limit.
@@ -126,45 +119,47 @@ impl Refusal {
     }
 }
 
-impl Limit {
-    /// For people.
-    #[must_use]
-    pub const fn in_words(self) -> &'static str {
-        match self {
-            Self::Requests => "the limit of requests a minute",
-            Self::Tokens => "the limit of tokens a minute",
-            Self::Parallel => "the limit of calls at once",
-            Self::Day => "the budget of the day",
-            Self::Week => "the budget of the week",
-            Self::Month => "the budget of the month",
-            Self::Total => "the whole budget",
-        }
+/// For people.
+#[must_use]
+pub const fn in_words(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Requests => "the limit of requests a minute",
+        Limit::Tokens => "the limit of tokens a minute",
+        Limit::Parallel => "the limit of calls at once",
+        Limit::Day => "the budget of the day",
+        Limit::Week => "the budget of the week",
+        Limit::Month => "the budget of the month",
+        Limit::Total => "the whole budget",
     }
+}
 
-    /// Whether it counts money.
-    #[must_use]
-    pub const fn is_money(self) -> bool {
-        match self {
-            Self::Requests | Self::Tokens | Self::Parallel => false,
-            Self::Day | Self::Week | Self::Month | Self::Total => true,
-        }
-    }
+/// A limit that holds for a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Whose.
+    pub account: AccountId,
+    /// What kind of account that is.
+    pub scope: Kind,
+    /// Which limit.
+    pub limit: Limit,
+    /// How much of it there is, as far as this process knows.
+    pub most: i64,
 }
 
 /// The right to send one call: holds its place among the calls at once and its worst case. Dropping it gives both back,
 /// whatever ended the call; a call that cost something has to be settled.
-#[derive(Debug)]
 #[must_use = "dropping it gives the reservation back at once"]
 pub struct Permit {
+    desk: Arc<Desk>,
+    who: Arc<Principal>,
     at: DateTime<Utc>,
-    who: std::sync::Arc<Principal>,
+    most: Spent,
+    /// No grant covers it.
+    credit: bool,
+    open: bool,
 }
 
 impl Permit {
-    pub(crate) const fn new(at: DateTime<Utc>, who: std::sync::Arc<Principal>) -> Self {
-        Self { at, who }
-    }
-
     /// When the call was admitted, by the database's clock.
     #[must_use]
     pub const fn at(&self) -> DateTime<Utc> {
@@ -179,7 +174,7 @@ impl Permit {
 
     /// Who makes it.
     #[must_use]
-    pub fn who(&self) -> &Principal {
+    pub const fn who(&self) -> &Arc<Principal> {
         &self.who
     }
 
@@ -187,8 +182,38 @@ impl Permit {
     ///
     /// # Errors
     /// The row could not be journalled; the call is charged in this process all the same.
-    pub fn settle(self, call: Call) -> Result<(), LedgerError> {
-        let _ = call;
-        Ok(())
+    pub fn settle(mut self, call: Call) -> Result<(), LedgerError> {
+        let tokens = call.input_tokens.saturating_add(call.output_tokens);
+        let actual = Spent { usd: call.cost, tokens };
+        let row = LedgerRow {
+            id: CallId::generate(),
+            at: self.at,
+            who: self.who.who(),
+            tenant: None,
+            instance: self.desk.instance(),
+            call,
+        };
+        // First the journal: after a crash here the row charges what it cost.
+        let journalled = self.desk.ledger.append(&row);
+        self.close(actual);
+        journalled
+    }
+
+    fn close(&mut self, actual: Spent) {
+        if std::mem::take(&mut self.open) {
+            self.desk.settle(&self.who, self.at, self.most, actual, self.credit);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.close(Spent::default());
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("at", &self.at).field("most", &self.most).finish_non_exhaustive()
     }
 }

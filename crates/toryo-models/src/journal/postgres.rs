@@ -5,7 +5,7 @@ use crate::request::Caller;
 use async_trait::async_trait;
 use toryo_blackboard::model_calls::{self, NewModelCall};
 use toryo_blackboard::reservations::{self, NewReservation};
-use toryo_blackboard::{Db, Error, db, runs, steps};
+use toryo_blackboard::{Db, Error, db, ledger, runs, steps};
 use toryo_domain::RunId;
 
 /// The journal on the blackboard; cheap to clone.
@@ -23,8 +23,10 @@ impl PostgresJournal {
     async fn store(&self, caller: &Caller, call: &NewModelCall) -> Result<Result<(), Error>, Error> {
         let mut tx = self.0.begin().await?;
         model_calls::insert(&mut tx, call).await?;
+        let alerts = ledger::insert_of_run(&mut tx, call).await?;
         let fence = steps::check_fence(&mut tx, caller.step_id, caller.fence).await;
         db::commit(tx).await?;
+        alerts.iter().for_each(crate::ledger::tell);
         Ok(fence)
     }
 }

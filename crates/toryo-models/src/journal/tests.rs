@@ -191,6 +191,37 @@ async fn the_journal_on_postgres_keeps_the_rules() {
 }
 
 #[tokio::test]
+async fn a_call_of_an_agent_stands_in_the_ledger_once_and_its_organisation_pays() {
+    use toryo_blackboard::accounts::{self, Kind, NewAccount};
+    let ground = OnPostgres::new().await;
+    let (journal, caller) = (ground.journal(), ground.caller());
+    let organisation = NewAccount {
+        kind: Kind::Organisation,
+        name: "local".into(),
+        organisation: None,
+        team: None,
+        user: None,
+        role: None,
+        limits: accounts::Limits::default(),
+        expires_at: None,
+    };
+    let mut tx = ground.1.begin().await.unwrap();
+    accounts::create(&mut tx, toryo_domain::AccountId::generate(), &organisation).await.unwrap();
+    db::commit(tx).await.unwrap();
+    let paid = record(&caller, "a", "one");
+    for _ in 0..2 {
+        journal.record(&caller, &paid).await.unwrap();
+    }
+    let rows = "select count(*) from gateway_ledger where run_id = $1 and agent = 'spec_refiner' and tenant = 'local' \
+                and input_tokens = 1000 and cost_nano_usd = 1234567 and cache = 'provider'";
+    let rows: i64 =
+        sqlx::query_scalar(rows).bind(caller.run_id.uuid()).fetch_one(ground.1.pool()).await.unwrap();
+    let used = "select min(used) + max(used) + count(*) from gateway_counters";
+    let used: i64 = sqlx::query_scalar(used).fetch_one(ground.1.pool()).await.unwrap();
+    assert_eq!((rows, used), (1, 2 * 1_234_567 + 4));
+}
+
+#[tokio::test]
 async fn of_two_answers_at_once_exactly_one_is_charged() {
     let ground = OnPostgres::new().await;
     let (journal, caller) = (ground.journal(), ground.caller());
