@@ -3,6 +3,7 @@
 //!
 //! Adapters: [`openai`], [`replay`], [`silent`] and the in-process [`fake`].
 
+pub mod anthropic;
 pub(crate) mod asking;
 pub(crate) mod failure;
 pub mod fake;
@@ -17,6 +18,7 @@ pub mod silent;
 mod sse;
 
 pub use asking::{chat_of, reply_of};
+use native::number;
 
 use crate::chat::{Chat, Completion, Event};
 use crate::config::{Aws, Config, ProviderKind, StructuredOutput};
@@ -332,7 +334,8 @@ impl Providers {
             if provider.key().is_some() || provider.keyless {
                 let client: Arc<dyn ModelProvider> = match provider.kind {
                     ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, provider)?),
-                    ProviderKind::Anthropic | ProviderKind::Bedrock => {
+                    ProviderKind::Anthropic => Arc::new(anthropic::Anthropic::new(name, provider)?),
+                    ProviderKind::Bedrock => {
                         return Err(Error::Config(format!("models.providers.{name}.kind is not spoken yet")));
                     }
                 };

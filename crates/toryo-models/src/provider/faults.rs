@@ -1,9 +1,9 @@
 //! Every provider against every fault, whole and streamed: what becomes of it is the table in the doc of
 //! [`provider`](super). No exchange may hang, and no half answer may be called whole.
 
-use super::{Answer, Ask, ModelProvider, ProviderError, openai};
+use super::{Answer, Ask, ModelProvider, ProviderError, anthropic, openai};
 use crate::chat::{Chat, Completion, Event, Part, Turn};
-use crate::config::{Provider, ProviderKind, StructuredOutput};
+use crate::config::{Provider, StructuredOutput};
 use futures::StreamExt;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,10 +18,9 @@ pub(super) fn provider_at(server: &Upstream, wire: Wire) -> Arc<dyn ModelProvide
         ..Provider::default()
     };
     match wire {
-        Wire::OpenAi => {
-            Arc::new(openai::OpenAi::new("p", &Provider { kind: ProviderKind::OpenAi, ..config }).unwrap())
-        }
-        Wire::Anthropic | Wire::Bedrock => unimplemented!(),
+        Wire::OpenAi => Arc::new(openai::OpenAi::new("p", &config).unwrap()),
+        Wire::Anthropic => Arc::new(anthropic::Anthropic::new("p", &config).unwrap()),
+        Wire::Bedrock => unimplemented!(),
     }
 }
 
@@ -126,4 +125,9 @@ async fn table(wire: Wire) -> String {
 #[tokio::test]
 async fn every_fault_of_an_openai_endpoint_ends_as_documented() {
     insta::assert_snapshot!(table(Wire::OpenAi).await);
+}
+
+#[tokio::test]
+async fn every_fault_of_an_anthropic_endpoint_ends_as_documented() {
+    insta::assert_snapshot!(table(Wire::Anthropic).await);
 }
