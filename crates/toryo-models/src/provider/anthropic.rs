@@ -4,11 +4,13 @@ mod read;
 mod stream;
 mod write;
 
+pub(super) use write::{arguments, schema_of, thinking};
+
 use super::http::{self, Endpoint};
 use super::native::{Fields, json_text};
 use super::{Answer, Ask, ModelProvider, ProviderError, Whole, forced, pieces};
 use crate::chat::Format;
-use crate::config::Provider;
+use crate::config::{BaseUrl, Provider};
 use crate::error::Error;
 use crate::inbound::{Dialect, Inbound};
 use async_trait::async_trait;
@@ -33,8 +35,13 @@ impl Anthropic {
     /// [`Error::Config`] where the key cannot be sent in a header.
     pub fn new(name: &str, config: &Provider) -> Result<Self, Error> {
         let key = |key: &str| Some((HeaderName::from_static("x-api-key"), key.to_owned()));
+        let mut config = config.clone();
+        if config.base_url == BaseUrl::open_ai() {
+            // Nothing was written: a provider's default is OpenAI's.
+            config.base_url = BaseUrl::anthropic();
+        }
         let path = if config.base_url.as_str().ends_with("/v1") { "/messages" } else { "/v1/messages" };
-        let endpoint = Endpoint::new(name, config, path, key)?;
+        let endpoint = Endpoint::new(name, &config, path, key)?;
         let version = HeaderValue::from_static(VERSION);
         Ok(Self { endpoint: endpoint.with_header(HeaderName::from_static("anthropic-version"), version) })
     }

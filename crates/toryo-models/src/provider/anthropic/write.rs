@@ -99,7 +99,7 @@ fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
 }
 
 /// Tokens of visible reasoning. Effort in words becomes budgets that fit into the answer's limit.
-fn thinking(chat: &Chat, limit: u32) -> Result<Option<u32>, ProviderError> {
+pub(in crate::provider) fn thinking(chat: &Chat, limit: u32) -> Result<Option<u32>, ProviderError> {
     let wanted = match chat.reasoning {
         None | Some(Reasoning::Off | Reasoning::Effort(Effort::Minimal)) => return Ok(None),
         Some(Reasoning::Tokens(tokens)) => tokens.max(LEAST_THINKING),
