@@ -150,6 +150,7 @@ pub struct Item {
 /// whatever ended the call; a call that cost something has to be settled.
 #[must_use = "dropping it gives the reservation back at once"]
 pub struct Permit {
+    id: CallId,
     desk: Arc<Desk>,
     who: Arc<Principal>,
     at: DateTime<Utc>,
@@ -166,10 +167,10 @@ impl Permit {
         self.at
     }
 
-    /// The call's id.
+    /// The call's id, as its row has it.
     #[must_use]
-    pub fn id(&self) -> toryo_domain::CallId {
-        toryo_domain::CallId::generate()
+    pub const fn id(&self) -> CallId {
+        self.id
     }
 
     /// Who makes it.
@@ -186,7 +187,7 @@ impl Permit {
         let tokens = call.input_tokens.saturating_add(call.output_tokens);
         let actual = Spent { usd: call.cost, tokens };
         let row = LedgerRow {
-            id: CallId::generate(),
+            id: self.id,
             at: self.at,
             who: self.who.who(),
             tenant: None,

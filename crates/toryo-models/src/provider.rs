@@ -1,9 +1,34 @@
 //! The provider port: one question to one deployment, one answer or a classified failure. No retry, no journal,
 //! no price; the gateway does those once for all providers.
 //!
-//! Adapters: [`openai`], [`replay`], [`silent`] and the in-process [`fake`].
+//! Adapters: [`openai`], [`anthropic`], [`bedrock`], [`replay`], [`silent`] and the in-process [`fake`]. The first two
+//! pass a client's own bytes on where its dialect is theirs; neutral words are translated, and what cannot be carried
+//! is refused before anything is sent.
+//!
+//! # What becomes of a fault
+//!
+//! The same for every adapter, whole or streamed, unless said otherwise; the tests in `faults` ask each adapter
+//! through each of them. "Unavailable" and "rate limited" are worth another try, elsewhere or later. A failure inside
+//! a stream comes after the text that was there; no such stream has a stop, so that nobody takes it for an answer.
+//!
+//! | fault | outcome |
+//! | --- | --- |
+//! | nobody listens, reset before a status | unavailable |
+//! | reset in the middle | unavailable |
+//! | status, first piece or next piece does not come | waits for its caller's limit; dropped, it closes the connection |
+//! | JSON cut, answer ends before the model stopped, nothing at all | unavailable |
+//! | a piece that is not the protocol's, a wrong checksum | unavailable |
+//! | a wrong content type, a page | unavailable |
+//! | 429 | rate limited, with the wait that `Retry-After` names |
+//! | 500, 502, 503, 529 | unavailable, with the status |
+//! | 200 with an error in the body or in an event | what the error says; unavailable where it says nothing |
+//! | a piece twice | passed on twice: equal pieces are no fault; a whole body twice is unavailable |
+//! | no tokens counted | an answer without [`Completion::usage`] |
+//! | more than 1 MiB in an event, more than 32 MiB in all | unavailable |
 
+pub mod anthropic;
 pub(crate) mod asking;
+pub mod bedrock;
 pub(crate) mod failure;
 pub mod fake;
 mod forced;
@@ -17,6 +42,7 @@ pub mod silent;
 mod sse;
 
 pub use asking::{chat_of, reply_of};
+use native::number;
 
 use crate::chat::{Chat, Completion, Event};
 use crate::config::{Aws, Config, ProviderKind, StructuredOutput};
@@ -322,19 +348,18 @@ impl Providers {
         Self::default()
     }
 
-    /// A client for every endpoint that has a key or needs none.
+    /// A client for every endpoint that has a key or needs none: Bedrock takes the environment's credentials.
     ///
     /// # Errors
     /// [`Error::Config`] names the endpoint that cannot be used.
     pub fn from_config(config: &Config) -> Result<Self, Error> {
         let mut providers = Self::new();
         for (name, provider) in &config.in_force()?.providers {
-            if provider.key().is_some() || provider.keyless {
+            if provider.key().is_some() || provider.keyless || provider.kind == ProviderKind::Bedrock {
                 let client: Arc<dyn ModelProvider> = match provider.kind {
                     ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, provider)?),
-                    ProviderKind::Anthropic | ProviderKind::Bedrock => {
-                        return Err(Error::Config(format!("models.providers.{name}.kind is not spoken yet")));
-                    }
+                    ProviderKind::Anthropic => Arc::new(anthropic::Anthropic::new(name, provider)?),
+                    ProviderKind::Bedrock => Arc::new(bedrock::Bedrock::new(provider)),
                 };
                 providers = providers.with(name, client);
             }

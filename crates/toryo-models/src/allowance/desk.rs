@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use toryo_blackboard::allowances::{self, Window};
-use toryo_domain::{AccountId, InstanceId};
+use toryo_domain::{AccountId, CallId, InstanceId};
 
 /// How long a call that is not to wait is given, where another process may hold what it needs without using it.
 const GRACE: Duration = Duration::from_millis(150);
@@ -189,7 +189,7 @@ impl Desk {
         most: Spent,
         credit: bool,
     ) -> Permit {
-        Permit { desk: Arc::clone(self), who: Arc::clone(who), at, most, credit, open: true }
+        Permit { id: CallId::generate(), desk: Arc::clone(self), who: Arc::clone(who), at, most, credit, open: true }
     }
 
     pub fn settle(&self, who: &Principal, at: DateTime<Utc>, most: Spent, actual: Spent, credit: bool) {

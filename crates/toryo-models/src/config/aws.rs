@@ -1,5 +1,6 @@
 //! Where and as whom a deployment of Amazon Bedrock is called.
 
+use super::BaseUrl;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub struct Aws {
     pub session_name: Option<String>,
     /// What the role's trust policy asks for, where it does.
     pub external_id: Option<String>,
+    /// Where STS is, for a VPC endpoint. Default: the region's own.
+    pub sts_endpoint: Option<BaseUrl>,
     /// A guardrail of Bedrock that looks at prompts and answers.
     pub guardrail_id: Option<String>,
     /// Its version. Default `DRAFT`.

@@ -17,6 +17,12 @@ impl BaseUrl {
         Self("https://api.openai.com/v1".to_owned())
     }
 
+    /// Anthropic's own.
+    #[must_use]
+    pub fn anthropic() -> Self {
+        Self("https://api.anthropic.com".to_owned())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -72,6 +72,17 @@ pub(super) fn of_body(body: &[u8], key: &SecretString) -> ProviderError {
     of_said(said.implied_status(), &said, None, key)
 }
 
+/// A failure that a library has read: its status, the service's word for it, and its words.
+pub(super) fn of_words(
+    status: u16,
+    code: &str,
+    message: &str,
+    retry_after: Option<Duration>,
+) -> ProviderError {
+    let said = Said { message: message.to_owned(), code: code.to_owned(), kind: String::new(), number: None };
+    of_said(status, &said, retry_after, &SecretString::from(String::new()))
+}
+
 fn of_said(status: u16, said: &Said, retry_after: Option<Duration>, key: &SecretString) -> ProviderError {
     let message = masked(&said.message, key);
     match status {

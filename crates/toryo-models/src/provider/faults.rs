@@ -1,14 +1,14 @@
 //! Every provider against every fault, whole and streamed: what becomes of it is the table in the doc of
 //! [`provider`](super). No exchange may hang, and no half answer may be called whole.
 
-use super::{Answer, Ask, ModelProvider, ProviderError, openai};
+use super::{Answer, Ask, ModelProvider, ProviderError, anthropic, bedrock, openai};
 use crate::chat::{Chat, Completion, Event, Part, Turn};
-use crate::config::{Provider, ProviderKind, StructuredOutput};
+use crate::config::{Aws, Provider, StructuredOutput};
 use futures::StreamExt;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
-use toryo_testkit::upstream::{API_KEY, Fault, Reply, Upstream, Wire};
+use toryo_testkit::upstream::{ACCESS_KEY_ID, API_KEY, Fault, Reply, Upstream, Wire};
 
 /// A provider of this protocol at this server.
 pub(super) fn provider_at(server: &Upstream, wire: Wire) -> Arc<dyn ModelProvider> {
@@ -18,10 +18,14 @@ pub(super) fn provider_at(server: &Upstream, wire: Wire) -> Arc<dyn ModelProvide
         ..Provider::default()
     };
     match wire {
-        Wire::OpenAi => {
-            Arc::new(openai::OpenAi::new("p", &Provider { kind: ProviderKind::OpenAi, ..config }).unwrap())
+        Wire::OpenAi => Arc::new(openai::OpenAi::new("p", &config).unwrap()),
+        Wire::Anthropic => Arc::new(anthropic::Anthropic::new("p", &config).unwrap()),
+        Wire::Bedrock => {
+            let region = Aws { region: Some("us-east-1".into()), ..Aws::default() };
+            Arc::new(
+                bedrock::Bedrock::new(&config).with_default(region).with_credentials(ACCESS_KEY_ID, "secret"),
+            )
         }
-        Wire::Anthropic | Wire::Bedrock => unimplemented!(),
     }
 }
 
@@ -126,4 +130,14 @@ async fn table(wire: Wire) -> String {
 #[tokio::test]
 async fn every_fault_of_an_openai_endpoint_ends_as_documented() {
     insta::assert_snapshot!(table(Wire::OpenAi).await);
+}
+
+#[tokio::test]
+async fn every_fault_of_an_anthropic_endpoint_ends_as_documented() {
+    insta::assert_snapshot!(table(Wire::Anthropic).await);
+}
+
+#[tokio::test]
+async fn every_fault_of_bedrock_ends_as_documented() {
+    insta::assert_snapshot!(table(Wire::Bedrock).await);
 }

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// Characters of a message at most.
 const LONGEST: usize = 500;
 /// What keys of the common providers begin with.
-const KEY_STARTS: [&str; 4] = ["sk-", "Bearer ", "AIza", "gsk_"];
+const KEY_STARTS: [&str; 6] = ["sk-", "Bearer ", "AIza", "gsk_", "AKIA", "ASIA"];
 /// Shorter words after such a beginning are ordinary text.
 const SHORTEST_KEY: usize = 6;
 

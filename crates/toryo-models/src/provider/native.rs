@@ -79,6 +79,11 @@ pub(super) fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// A number as people write it: 0.1 and not 0.10000000149011612.
+pub(super) fn number(value: f32) -> serde_json::Value {
+    value.to_string().parse::<f64>().map_or(serde_json::Value::Null, serde_json::Value::from)
+}
+
 fn refused(why: &str) -> ProviderError {
     ProviderError::Rejected { status: 400, message: why.to_owned() }
 }

@@ -49,9 +49,8 @@ pub(super) fn check(call: &SeenCall) -> Result<bool, Refusal> {
         return Err("requestMetadata has more than 16 pairs".into());
     }
     let guardrail = &call.body["guardrailConfig"];
-    if !guardrail.is_null()
-        && !(guardrail["guardrailIdentifier"].is_string() && guardrail["guardrailVersion"].is_string())
-    {
+    let named = ["guardrailIdentifier", "guardrailVersion"].iter().all(|name| guardrail[name].is_string());
+    if !guardrail.is_null() && !named {
         return Err("guardrailConfig lacks identifier or version".into());
     }
     Ok(stream)

@@ -5,7 +5,7 @@ use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, ToolCall, ToolCh
 use crate::config::StructuredOutput;
 use crate::inbound::Inbound;
 use crate::provider::native::{Fields, json_text};
-use crate::provider::{Ask, ProviderError, forced};
+use crate::provider::{Ask, ProviderError, forced, number};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -115,11 +115,6 @@ fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
 
 fn unsupported(what: &str) -> ProviderError {
     ProviderError::Unsupported { what: what.to_owned() }
-}
-
-/// As people write it: 0.1 and not 0.10000000149011612.
-fn number(value: f32) -> Value {
-    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 /// Budgets in tokens become words at the borders that LiteLLM and OpenRouter draw near: below 2,048 is little,
