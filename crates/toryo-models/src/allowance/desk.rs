@@ -189,7 +189,15 @@ impl Desk {
         most: Spent,
         credit: bool,
     ) -> Permit {
-        Permit { id: CallId::generate(), desk: Arc::clone(self), who: Arc::clone(who), at, most, credit, open: true }
+        Permit {
+            id: CallId::generate(),
+            desk: Arc::clone(self),
+            who: Arc::clone(who),
+            at,
+            most,
+            credit,
+            open: true,
+        }
     }
 
     pub fn settle(&self, who: &Principal, at: DateTime<Utc>, most: Spent, actual: Spent, credit: bool) {
