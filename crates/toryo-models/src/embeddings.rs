@@ -5,7 +5,7 @@
 
 use crate::config::{Config, Embeddings, ProviderKind, Retry};
 use crate::error::Error;
-use crate::provider::{ProviderError, openai};
+use crate::provider::{ProviderError, bedrock, openai};
 use crate::retry::Policy;
 use async_trait::async_trait;
 use std::fmt;
@@ -37,6 +37,8 @@ pub struct EmbeddingRequest {
     pub model: String,
     /// The texts; none is empty.
     pub texts: Vec<String>,
+    /// What they are.
+    pub kind: TextKind,
     /// The dimensions to ask for, where the model can shorten its vectors.
     pub shorten_to: Option<u32>,
 }
@@ -80,12 +82,17 @@ impl Embedder {
         let Some(endpoint) = in_force.providers.get(name) else {
             return Err(Error::Config(format!("models.embeddings.provider names no provider: {name}")));
         };
-        if endpoint.key().is_none() && !endpoint.keyless {
+        let needs_key = endpoint.kind != ProviderKind::Bedrock && !endpoint.keyless;
+        if needs_key && endpoint.key().is_none() {
             return Err(Error::NoKey { route: "embeddings".to_owned(), provider: name.clone() });
         }
         let provider: Arc<dyn EmbeddingProvider> = match endpoint.kind {
             ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, endpoint)?),
-            ProviderKind::Anthropic | ProviderKind::Bedrock => {
+            ProviderKind::Bedrock => {
+                let aws = embeddings.aws.clone().unwrap_or_default();
+                Arc::new(bedrock::Bedrock::new(endpoint).with_default(aws))
+            }
+            ProviderKind::Anthropic => {
                 return Err(Error::Config(format!("models.providers.{name} makes no embeddings")));
             }
         };
@@ -133,6 +140,7 @@ impl Embedder {
             let request = EmbeddingRequest {
                 model: self.config.model.clone(),
                 texts: batch.iter().map(|text| whole(text.as_ref())).collect(),
+                kind,
                 shorten_to: self.config.shorten.then_some(self.config.dimensions),
             };
             vectors.extend(self.ask(&request, cancel).await?);

@@ -1,7 +1,7 @@
 //! The section `[models.embeddings]`.
 
-use super::Provider;
 use super::check::wrong;
+use super::{Aws, Provider};
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +30,9 @@ pub struct Embeddings {
     /// Put before a question, where the model wants it, for example `query: ` for E5. Default nothing.
     #[serde(default)]
     pub query_prefix: String,
+    /// Where and as whom a model of Bedrock is called. Default: the environment's account and region.
+    #[serde(default)]
+    pub aws: Option<Aws>,
     /// Put before code, for example `passage: ` for E5. Default nothing.
     #[serde(default)]
     pub passage_prefix: String,
@@ -51,6 +54,7 @@ impl Embeddings {
             batch: batch(),
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            aws: None,
         }
     }
 

@@ -22,6 +22,45 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
+/// The data of the event that is being read.
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    /// One line, as it came.
+    Line(Bytes),
+    /// Several, put together.
+    Lines(BytesMut),
+}
+
+impl Data {
+    fn push(&mut self, line: Bytes) -> Result<(), TooLong> {
+        let mut lines = match std::mem::take(self) {
+            Self::None => {
+                *self = Self::Line(line);
+                return Ok(());
+            }
+            Self::Line(first) => BytesMut::from(first.as_ref()),
+            Self::Lines(lines) => lines,
+        };
+        if lines.len() + line.len() >= LARGEST_EVENT {
+            return Err(TooLong);
+        }
+        lines.extend_from_slice(b"\n");
+        lines.extend_from_slice(&line);
+        *self = Self::Lines(lines);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        match std::mem::take(self) {
+            Self::None => None,
+            Self::Line(line) => Some(line),
+            Self::Lines(lines) => Some(lines.freeze()),
+        }
+    }
+}
+
 /// The reader's state between two pieces.
 #[derive(Debug, Default)]
 pub(super) struct Sse {
@@ -30,7 +69,7 @@ pub(super) struct Sse {
     /// The beginning of a line whose end has not come.
     begun: BytesMut,
     name: Option<Bytes>,
-    data: Option<Bytes>,
+    data: Data,
     /// The last line ended with a carriage return: a line feed that follows belongs to it.
     after_return: bool,
     past_start: bool,
@@ -100,29 +139,13 @@ impl Sse {
             None => (&line[..], Bytes::new()),
         };
         match name {
-            b"data" => {
-                self.data = Some(match self.data.take() {
-                    None => value,
-                    Some(before) => joined(&before, &value)?,
-                });
-            }
+            b"data" => self.data.push(value)?,
             b"event" => self.name = Some(value),
             // `id` and `retry` are about connecting again, which nobody does here.
             _ => {}
         }
         Ok(())
     }
-}
-
-fn joined(before: &Bytes, more: &Bytes) -> Result<Bytes, TooLong> {
-    if before.len() + more.len() >= LARGEST_EVENT {
-        return Err(TooLong);
-    }
-    let mut whole = BytesMut::with_capacity(before.len() + 1 + more.len());
-    whole.extend_from_slice(before);
-    whole.extend_from_slice(b"\n");
-    whole.extend_from_slice(more);
-    Ok(whole.freeze())
 }
 
 #[cfg(test)]

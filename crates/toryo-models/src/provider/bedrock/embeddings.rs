@@ -1,7 +1,7 @@
 //! Embeddings of Amazon's Titan and Cohere's models over `InvokeModel`: each family has a body of its own.
 
 use super::{Bedrock, failure};
-use crate::embeddings::{EmbeddingProvider, EmbeddingReply, EmbeddingRequest};
+use crate::embeddings::{EmbeddingProvider, EmbeddingReply, EmbeddingRequest, TextKind};
 use crate::provider::ProviderError;
 use crate::provider::failure::not_an_answer;
 use async_trait::async_trait;
@@ -86,9 +86,12 @@ async fn titan(client: &Client, request: &EmbeddingRequest) -> Result<EmbeddingR
 
 async fn cohere(client: &Client, request: &EmbeddingRequest) -> Result<EmbeddingReply, ProviderError> {
     let mut reply = EmbeddingReply { vectors: Vec::with_capacity(request.texts.len()), input_tokens: 0 };
+    let input_type = match request.kind {
+        TextKind::Query => "search_query",
+        TextKind::Passage => "search_document",
+    };
     for texts in request.texts.chunks(MOST_TEXTS) {
-        // The gateway is not told what a text is for: questions and passages get the same.
-        let mut body = json!({"texts": texts, "input_type": "search_document"});
+        let mut body = json!({"texts": texts, "input_type": input_type});
         if let Some(dimensions) = request.shorten_to {
             body["output_dimension"] = dimensions.into();
             body["embedding_types"] = json!(["float"]);

@@ -6,7 +6,7 @@ use crate::chat::{
     Turn,
 };
 use crate::config::BaseUrl;
-use crate::embeddings::{EmbeddingProvider, EmbeddingRequest};
+use crate::embeddings::{EmbeddingProvider, EmbeddingRequest, TextKind};
 use crate::provider::faults::{ask_of, chat, provider_at, read};
 use crate::reply::Usage;
 use serde_json::{Map, Value, json};
@@ -285,9 +285,10 @@ async fn texts_become_vectors_in_the_way_of_each_family() {
     )
     .await;
     let provider = bedrock_at(&server);
-    let request = |model: &str, shorten_to| EmbeddingRequest {
+    let request = |model: &str, shorten_to: Option<u32>| EmbeddingRequest {
         model: model.into(),
         texts: vec!["a".into(), "b".into()],
+        kind: if shorten_to.is_some() { TextKind::Query } else { TextKind::Passage },
         shorten_to,
     };
     let embed = async |request: EmbeddingRequest| {
