@@ -4,6 +4,7 @@
 
 mod code;
 mod engine;
+mod gateway;
 mod history;
 mod index;
 
@@ -32,6 +33,11 @@ pub(crate) enum Bench {
     /// Starts a Postgres with fsync on and a NATS of its own under the target folder. Floor (single-row commits), baseline
     /// (bare SQL that claims and completes under a fence) and engine take turns, so that a busy hour meets all alike.
     Engine(engine::Arguments),
+    /// Measures the model gateway: processor time of a call, whole and streamed, beside a minimal pass-through
+    ///
+    /// The contender runs on core 0, everything else on core 1; keys, limits, budgets and ledger are on. Starts a Postgres
+    /// and a NATS of its own under the target folder. Needs two cores and taskset.
+    Gateway(gateway::Arguments),
     /// Measures code search: recall and mean reciprocal rank on bug-fix commits of repositories, beside plain BM25
     ///
     /// A message says what was wrong, its commit shows which files and functions were put right. Names of what was
@@ -48,6 +54,7 @@ pub(crate) async fn run(bench: Bench, signals: &mut Signals) -> Result<ExitCode>
     match bench {
         Bench::Code(arguments) => code::run(arguments, signals).await,
         Bench::Engine(arguments) => engine::run(arguments, signals).await,
+        Bench::Gateway(arguments) => gateway::run(arguments, signals).await,
         Bench::Index(arguments) => index::run(arguments, signals).await,
         Bench::Ranking(arguments) => {
             // A thread of its own: Ctrl-C ends the program without waiting for it.

@@ -132,6 +132,12 @@ impl Provider {
         (!key.is_empty()).then(|| SecretString::from(key.to_owned()))
     }
 
+    /// Whether requests can be sent at all: there is a key, or none is needed.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.keyless || self.kind == ProviderKind::Bedrock || self.key().is_some()
+    }
+
     /// Time for one request.
     #[must_use]
     pub const fn timeout(&self) -> Duration {

@@ -3,7 +3,7 @@
 //! A vector has the length 1, so that the cosine of two is their product. Nothing is kept here: what was embedded
 //! once is kept by whoever asks, under the text's digest and [`Embedder::model`].
 
-use crate::config::{Config, Embeddings, ProviderKind, Retry};
+use crate::config::{Aws, Config, Embeddings, Provider, ProviderKind, Retry};
 use crate::error::Error;
 use crate::provider::{ProviderError, bedrock, openai};
 use crate::retry::Policy;
@@ -61,6 +61,24 @@ pub enum TextKind {
     Passage,
 }
 
+/// Who embeds at an endpoint; `None` where its protocol has no embeddings.
+///
+/// # Errors
+/// [`Error::Config`] where the endpoint cannot be used.
+pub(crate) fn provider(
+    name: &str,
+    endpoint: &Provider,
+    aws: Option<Aws>,
+) -> Result<Option<Arc<dyn EmbeddingProvider>>, Error> {
+    Ok(match endpoint.kind {
+        ProviderKind::OpenAi => Some(Arc::new(openai::OpenAi::new(name, endpoint)?)),
+        ProviderKind::Bedrock => {
+            Some(Arc::new(bedrock::Bedrock::new(endpoint).with_default(aws.unwrap_or_default())))
+        }
+        ProviderKind::Anthropic => None,
+    })
+}
+
 /// The configured model of embeddings.
 #[derive(Clone)]
 pub struct Embedder {
@@ -82,20 +100,11 @@ impl Embedder {
         let Some(endpoint) = in_force.providers.get(name) else {
             return Err(Error::Config(format!("models.embeddings.provider names no provider: {name}")));
         };
-        let needs_key = endpoint.kind != ProviderKind::Bedrock && !endpoint.keyless;
-        if needs_key && endpoint.key().is_none() {
+        if !endpoint.is_usable() {
             return Err(Error::NoKey { route: "embeddings".to_owned(), provider: name.clone() });
         }
-        let provider: Arc<dyn EmbeddingProvider> = match endpoint.kind {
-            ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, endpoint)?),
-            ProviderKind::Bedrock => {
-                let aws = embeddings.aws.clone().unwrap_or_default();
-                Arc::new(bedrock::Bedrock::new(endpoint).with_default(aws))
-            }
-            ProviderKind::Anthropic => {
-                return Err(Error::Config(format!("models.providers.{name} makes no embeddings")));
-            }
-        };
+        let no_embeddings = || Error::Config(format!("models.providers.{name} makes no embeddings"));
+        let provider = provider(name, endpoint, embeddings.aws.clone())?.ok_or_else(no_embeddings)?;
         let timeout = endpoint.timeout();
         Ok(Some(Self { provider, config: embeddings, timeout, retry: in_force.retry }))
     }

@@ -11,6 +11,7 @@
 
 mod bill;
 mod cache;
+mod embed;
 mod guess;
 mod kept;
 mod stream;
@@ -27,6 +28,8 @@ use crate::journal::Spent;
 use crate::ledger::CacheState;
 use crate::provider::{Answer, ProviderError, Whole};
 use crate::route::{Question, Routed, Router, Wanted, Work, WorstCase};
+pub use embed::Embedders;
+
 use bill::Bill;
 use bytes::Bytes;
 use cache::Cache;
@@ -48,6 +51,7 @@ pub struct Front {
     cache: Cache,
     /// Makes the vectors of similar questions.
     embedder: Option<Embedder>,
+    embedders: Embedders,
 }
 
 /// What a client says of a call beside its body.
@@ -141,7 +145,15 @@ impl Front {
         cache_bytes: CacheBytes,
         embedder: Option<Embedder>,
     ) -> Self {
-        Self { router, accounts, cache: Cache::new(cache_bytes.0), embedder }
+        let cache = Cache::new(cache_bytes.0);
+        Self { router, accounts, cache, embedder, embedders: Embedders::default() }
+    }
+
+    /// Makes embeddings as well.
+    #[must_use]
+    pub fn with_embedders(mut self, embedders: Embedders) -> Self {
+        self.embedders = embedders;
+        self
     }
 
     /// Whose key this is.

@@ -355,7 +355,7 @@ impl Providers {
     pub fn from_config(config: &Config) -> Result<Self, Error> {
         let mut providers = Self::new();
         for (name, provider) in &config.in_force()?.providers {
-            if provider.key().is_some() || provider.keyless || provider.kind == ProviderKind::Bedrock {
+            if provider.is_usable() {
                 let client: Arc<dyn ModelProvider> = match provider.kind {
                     ProviderKind::OpenAi => Arc::new(openai::OpenAi::new(name, provider)?),
                     ProviderKind::Anthropic => Arc::new(anthropic::Anthropic::new(name, provider)?),

@@ -2,6 +2,7 @@
 
 pub mod embeddings;
 pub mod openai;
+pub mod process;
 pub mod proxy;
 pub mod stack;
 pub mod upstream;

@@ -96,7 +96,8 @@ async fn answer(stream: &mut TcpStream, held: &mut Vec<u8>, kind: Kind, started:
         {
             let text = std::str::from_utf8(&held[..at]).expect("a head").to_ascii_lowercase();
             assert!(text.starts_with("http/1.1 200"), "{text}\n{}", String::from_utf8_lossy(&held[at..]));
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
             head = Some((at + 4, length));
         }
         if let Some((body, length)) = head {

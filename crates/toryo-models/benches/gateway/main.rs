@@ -37,7 +37,9 @@ fn main() {
             let rounds = rounds.parse().expect("a number of rounds");
             on_core(1, measure(PathBuf::from(folder), rounds, Path::new(toryo)))
         }
-        _ => json!({ "note": "`cargo xtask bench gateway` runs this; there is nothing to measure without it" }),
+        _ => {
+            json!({ "note": "`cargo xtask bench gateway` runs this; there is nothing to measure without it" })
+        }
     };
     writeln!(std::io::stdout().lock(), "{answer}").expect("standard output");
 }

@@ -37,7 +37,10 @@ pub async fn run(upstream: SocketAddr) {
         let (client, budgets) = (client.clone(), budgets.clone());
         let service = service_fn(move |request| pass(client.clone(), budgets.clone(), upstream, request));
         tokio::spawn(async move {
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
         });
     }
 }

@@ -87,7 +87,9 @@ fn chunks() -> Vec<Vec<u8>> {
         );
         chunk(&data)
     };
-    let mut all = vec![b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec()];
+    let mut all = vec![
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(),
+    ];
     all.push(event("{\"role\":\"assistant\",\"content\":\"\"}", "null", ""));
     for _ in 0..TOKENS {
         all.push(event("{\"content\":\"lorem \"}", "null", ""));

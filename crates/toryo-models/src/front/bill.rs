@@ -2,6 +2,7 @@
 
 use crate::allowance::Permit;
 use crate::chat::{Completion, Event};
+use crate::config::{Aws, Deployment, Price};
 use crate::dialect::{Refused, RefusedKind};
 use crate::error::Error;
 use crate::inbound::Inbound;
@@ -19,7 +20,7 @@ pub(super) struct Bill {
     id: CallId,
     permit: Option<Permit>,
     call: Call,
-    price: Option<crate::config::Price>,
+    price: Option<Price>,
     started: Instant,
     usage: Option<Usage>,
     /// Bytes of the answer so far, to count tokens where the provider does not.
@@ -29,6 +30,16 @@ pub(super) struct Bill {
 
 impl Bill {
     pub(super) fn open(permit: Permit, inbound: &Inbound, route: &str, guessed_input: u64) -> Self {
+        Self::open_for(permit, inbound.dialect.as_str(), inbound.head.stream, route, guessed_input)
+    }
+
+    pub(super) fn open_for(
+        permit: Permit,
+        dialect: &str,
+        stream: bool,
+        route: &str,
+        guessed_input: u64,
+    ) -> Self {
         let nothing: Arc<str> = Arc::from("");
         let call = Call {
             run_id: None,
@@ -40,7 +51,7 @@ impl Bill {
             model: nothing,
             region: None,
             account: None,
-            dialect: inbound.dialect.as_str().into(),
+            dialect: dialect.into(),
             input_tokens: 0,
             output_tokens: 0,
             cached_input_tokens: 0,
@@ -57,7 +68,7 @@ impl Bill {
             http_status: 499,
             attempts: 0,
             cache: CacheState::None,
-            stream: inbound.head.stream,
+            stream,
         };
         Self {
             id: permit.id(),
@@ -101,6 +112,25 @@ impl Bill {
     pub(super) fn kept(&mut self, deployment: &str, state: CacheState) {
         self.call.deployment = deployment.into();
         self.call.cache = state;
+    }
+
+    /// This deployment is asked, and no other.
+    pub(super) fn deployed(&mut self, deployment: &Deployment) {
+        self.call.deployment = deployment.name.as_str().into();
+        self.call.provider = deployment.provider.as_str().into();
+        self.call.model = deployment.model.as_str().into();
+        self.call.region = deployment.region.as_deref().map(Into::into);
+        self.call.account = deployment.aws.as_ref().and_then(Aws::account).map(Into::into);
+        self.call.attempts = 1;
+        self.call.priced_as_of = deployment.price.map(|_| prices::as_of().into());
+        self.price = deployment.price;
+    }
+
+    /// The vectors are there. Says what they cost.
+    pub(super) fn embedded(mut self, input_tokens: u64) -> Result<Usd, Refused> {
+        // An endpoint that does not count says 0.
+        self.usage = (input_tokens > 0).then(|| Usage { input: input_tokens, ..Usage::default() });
+        self.close(CallStatus::Ok, 200)
     }
 
     /// A piece of the answer came.

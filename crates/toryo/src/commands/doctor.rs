@@ -116,7 +116,7 @@ fn models(config: &Config) -> Result<Finding> {
             // A route answers as long as one of its deployments can.
             !route.deployments.iter().any(|deployment| {
                 let provider = in_force.providers.get(&deployment.provider);
-                provider.is_some_and(|provider| provider.key().is_some() || provider.keyless)
+                provider.is_some_and(|provider| provider.is_usable())
             })
         })
         .map(|(alias, _)| alias.as_str())

@@ -88,7 +88,7 @@ async fn own_servers(config: &mut Config) -> Result<Option<Stack>> {
 /// The recording of the sample task, where no provider has a key.
 fn replay(config: &mut Config) -> Result<Option<Arc<dyn ModelProvider>>> {
     let in_force = config.models.in_force()?;
-    let usable = in_force.providers.values().any(|provider| provider.key().is_some() || provider.keyless);
+    let usable = in_force.providers.values().any(|provider| provider.is_usable());
     if usable {
         return Ok(None);
     }
