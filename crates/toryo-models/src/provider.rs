@@ -402,3 +402,5 @@ impl fmt::Debug for Providers {
 
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod round_trips;

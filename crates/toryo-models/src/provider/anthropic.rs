@@ -104,3 +104,18 @@ impl fmt::Debug for Anthropic {
 
 #[cfg(test)]
 mod tests;
+
+/// What the tests of other modules look at.
+#[cfg(test)]
+pub(super) mod tests_of {
+    use super::*;
+    use crate::chat::Completion;
+
+    pub(in crate::provider) fn write(ask: &Ask<'_>) -> Result<Vec<u8>, ProviderError> {
+        Ok(write::neutral(ask)?.0)
+    }
+
+    pub(in crate::provider) fn read_answer(body: &[u8]) -> Result<Completion, ProviderError> {
+        read::completion(body, "asked")
+    }
+}

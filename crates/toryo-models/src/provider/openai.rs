@@ -113,3 +113,19 @@ impl fmt::Debug for OpenAi {
 mod chats;
 #[cfg(test)]
 mod tests;
+
+/// What the tests of other modules look at.
+#[cfg(test)]
+pub(super) mod tests_of {
+    use super::*;
+    use crate::chat::Completion;
+
+    pub(in crate::provider) fn write(ask: &Ask<'_>) -> Result<Vec<u8>, ProviderError> {
+        let token_limit_field = TokenLimitField::MaxCompletionTokens;
+        write::neutral(ask, &Rules { token_limit_field, is_openai: true, may_store: true })
+    }
+
+    pub(in crate::provider) fn read_answer(body: &[u8]) -> Result<Completion, ProviderError> {
+        read::completion(body, "asked")
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::unsupported;
 use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
-use crate::provider::{Ask, ProviderError, forced, number};
+use crate::provider::{Ask, ProviderError, asking, forced, number};
 use reqwest::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ const OWN_BLOCKS: [&str; 11] = [
 /// a picture, and `strict` of functions, whose arguments are untrusted either way.
 pub(super) fn neutral(ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderValue>), ProviderError> {
     let chat = ask.chat;
-    let mut body = extra(chat)?;
+    let mut body = asking::extra(chat)?;
     let beta = body.remove(BETA_FIELD).map(|names| beta(&names)).transpose()?;
     let thinking = thinking(chat, ask.max_output_tokens)?;
     let mut set = |name: &str, value: Value| {
@@ -80,22 +80,6 @@ pub(super) fn beta(names: &Value) -> Result<HeaderValue, ProviderError> {
         _ => return Err(wrong()),
     };
     HeaderValue::from_str(&names).map_err(|_| wrong())
-}
-
-/// What other dialects write out although it is as always here is no reason to refuse.
-fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
-    let mut extra = chat.extra.clone();
-    if extra.get("n").is_some_and(|n| n.as_u64() != Some(1)) {
-        return Err(unsupported("more than one answer (`n`)"));
-    }
-    extra.remove("n");
-    for name in ["store", "logprobs"] {
-        if extra.get(name) == Some(&Value::Bool(false)) {
-            extra.remove(name);
-        }
-    }
-    // What is left and unknown is refused by the endpoint, by name.
-    Ok(extra)
 }
 
 /// Tokens of visible reasoning. Effort in words becomes budgets that fit into the answer's limit.

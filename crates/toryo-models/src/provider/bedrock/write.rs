@@ -4,7 +4,7 @@ use super::document;
 use crate::chat::{Chat, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
 use crate::config::Aws;
 use crate::provider::anthropic::{arguments, schema_of, thinking};
-use crate::provider::{Ask, ProviderError, forced};
+use crate::provider::{Ask, ProviderError, asking, forced};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::primitives::Blob;
 use aws_sdk_bedrockruntime::types::{
@@ -38,7 +38,7 @@ pub(super) struct Question {
 pub(super) fn question(ask: &Ask<'_>, aws: &Aws) -> Result<Question, ProviderError> {
     let chat = ask.chat;
     let of_anthropic = ask.model.contains("anthropic") || ask.model.contains("claude");
-    let mut extra = extra(chat)?;
+    let mut extra = asking::extra(chat)?;
     let thinks = reason(ask, of_anthropic, &mut extra)?;
     if let Some(top_k) = chat.sampling.top_k {
         if !of_anthropic {
@@ -72,21 +72,6 @@ fn unsupported(what: &str) -> ProviderError {
 /// A part that the SDK does not take: nothing of it can be sent.
 fn unbuilt(_: BuildError) -> ProviderError {
     unsupported("a part without what Bedrock requires of it")
-}
-
-/// Parameters of one model go to that model.
-fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
-    let mut extra = chat.extra.clone();
-    if extra.get("n").is_some_and(|n| n.as_u64() != Some(1)) {
-        return Err(unsupported("more than one answer (`n`)"));
-    }
-    extra.remove("n");
-    for name in ["store", "logprobs"] {
-        if extra.get(name) == Some(&Value::Bool(false)) {
-            extra.remove(name);
-        }
-    }
-    Ok(extra)
 }
 
 /// Each family of models is told in its own way to reason; whether it will do so visibly.

@@ -191,6 +191,7 @@ async fn what_cannot_be_carried_is_refused_and_nothing_is_sent() {
         Chat { turns: vec![tool(image)], ..Chat::default() },
         extra("mcp_servers", json!([])),
         extra("n", json!(2)),
+        extra("messages[3].name", json!("Ann")),
     ] {
         let refused = provider.send(ask_of(&chat, false)).await.unwrap_err();
         assert!(matches!(refused, ProviderError::Unsupported { .. }), "{refused:?}");

@@ -96,6 +96,9 @@ pub(super) struct Tokens {
 struct PromptDetails {
     #[serde(deserialize_with = "null_is_default")]
     cached_tokens: u64,
+    /// Not OpenAI's, whose cache costs nothing to fill; gateways before other providers count it.
+    #[serde(deserialize_with = "null_is_default")]
+    cache_creation_tokens: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,7 +113,7 @@ impl From<Tokens> for Usage {
         Self {
             input: tokens.prompt_tokens,
             cached_input: tokens.prompt_tokens_details.cached_tokens,
-            cache_write: 0,
+            cache_write: tokens.prompt_tokens_details.cache_creation_tokens,
             output: tokens.completion_tokens,
             reasoning: tokens.completion_tokens_details.reasoning_tokens,
         }

@@ -5,7 +5,7 @@ use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, ToolCall, ToolCh
 use crate::config::StructuredOutput;
 use crate::inbound::Inbound;
 use crate::provider::native::{Fields, json_text};
-use crate::provider::{Ask, ProviderError, forced, number};
+use crate::provider::{Ask, ProviderError, asking, forced, number};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -107,10 +107,7 @@ fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
     if let Some(name) = OTHER_DIALECTS.iter().find(|name| chat.extra.contains_key(**name)) {
         return Err(unsupported(name));
     }
-    if chat.extra.get("n").is_some_and(|n| n.as_u64() != Some(1)) {
-        return Err(unsupported("more than one answer (`n`)"));
-    }
-    Ok(chat.extra.clone())
+    asking::extra(chat)
 }
 
 fn unsupported(what: &str) -> ProviderError {
