@@ -127,9 +127,7 @@ impl Finder {
 fn phones(text: &str) -> impl Iterator<Item = Range<usize>> {
     PHONE.find_iter(text).map(|found| found.range()).filter(|range| {
         let digits = text[range.clone()].bytes().filter(u8::is_ascii_digit).count();
-        PHONE_DIGITS.contains(&digits)
-            && stands_alone(text, range)
-            && !before(text, range).is_some_and(|c| c == '+')
+        PHONE_DIGITS.contains(&digits) && stands_alone(text, range) && before(text, range) != Some('+')
     })
 }
 
