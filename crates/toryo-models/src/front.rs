@@ -17,7 +17,7 @@ mod stream;
 
 use crate::accounts::{Accounts, KeyError, Principal};
 use crate::allowance::{Admission, AtLimit, Permit, Refusal};
-use crate::chat::Chat;
+use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
 use crate::embeddings::Embedder;
@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::inbound::Inbound;
 use crate::journal::Spent;
 use crate::ledger::CacheState;
+use crate::mask::{Mask, Masking, Restorer, masked};
 use crate::provider::{Answer, ProviderError, Whole};
 use crate::route::{Question, Routed, Router, Wanted, Work, WorstCase};
 use bill::Bill;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 use cache::Cache;
 use futures::Stream;
 use kept::{Keep, Looked};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct Front {
     cache: Cache,
     /// Makes the vectors of similar questions.
     embedder: Option<Embedder>,
+    /// Says what is sensitive, for routes that mask.
+    mask: Option<Arc<dyn Mask>>,
 }
 
 /// What a client says of a call beside its body.
@@ -141,7 +145,13 @@ impl Front {
         cache_bytes: CacheBytes,
         embedder: Option<Embedder>,
     ) -> Self {
-        Self { router, accounts, cache: Cache::new(cache_bytes.0), embedder }
+        Self { router, accounts, cache: Cache::new(cache_bytes.0), embedder, mask: None }
+    }
+
+    /// What routes that mask take for sensitive; without it they answer nothing.
+    #[must_use]
+    pub fn with_mask(self, mask: Arc<dyn Mask>) -> Self {
+        Self { mask: Some(mask), ..self }
     }
 
     /// Whose key this is.
@@ -169,8 +179,8 @@ impl Front {
         inbound: Inbound,
         options: &Options,
     ) -> Result<Served, Refused> {
-        let call = Arc::new(Call { inbound, chat: OnceLock::new() });
-        let (route, settings) = self.route_for(who, &call.inbound.head.model)?;
+        let (route, settings) = self.route_for(who, &inbound.head.model)?;
+        let call = Arc::new(self.call(inbound, settings.mask)?);
         let keeping = match settings.cache {
             Some(rules) => self.look_up(who, &call, &route, rules, options.cache).await?,
             None => Looked::Nowhere,
@@ -180,6 +190,23 @@ impl Front {
             Looked::Nowhere => self.ask_route(who, call, &route, settings, options, None).await,
             Looked::Missing(keep) => self.ask_route(who, call, &route, settings, options, Some(*keep)).await,
         }
+    }
+
+    /// The call as it may leave: masked where its route says so.
+    fn call(&self, inbound: Inbound, masking: Masking) -> Result<Call, Refused> {
+        let call = Call { inbound, chat: OnceLock::new(), masked: false, restorer: None };
+        if masking == Masking::Off {
+            return Ok(call);
+        }
+        let Some(mask) = &self.mask else {
+            return Err(Refused::new(
+                RefusedKind::Internal,
+                "this route masks and nothing says what to mask",
+            ));
+        };
+        let (chat, restorer) = masked(&*call.chat()?, &**mask);
+        let restorer = (masking == Masking::Restore).then_some(restorer);
+        Ok(Call { chat: OnceLock::from(Arc::new(chat)), masked: true, restorer, ..call })
     }
 
     /// A call that no cache answers.
@@ -198,7 +225,12 @@ impl Front {
         let read = move || {
             reader.chat().map_err(|bad| ProviderError::Rejected { status: 400, message: bad.message })
         };
-        let wanted = Wanted::Inbound(&call.inbound, &read);
+        // The client's own bytes hold what was masked.
+        let masked = if call.masked { Some(call.chat()?) } else { None };
+        let wanted = match &masked {
+            Some(chat) => Wanted::Chat(chat),
+            None => Wanted::Inbound(&call.inbound, &read),
+        };
         let question = Question {
             route,
             wanted: &wanted,
@@ -295,7 +327,8 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
     let body = match routed.answer {
         Answer::Whole(Whole { completion, native }) => {
             about.cost = Some(bill.whole(&completion)?);
-            let bytes = native.unwrap_or_else(|| dialect::whole(dialect, &completion, &facts));
+            let bytes =
+                native.unwrap_or_else(|| dialect::whole(dialect, &call.restored(&completion), &facts));
             if let Some(keep) = keep {
                 keep.keep(completion, &about.deployment);
             }
@@ -304,7 +337,7 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
         Answer::Stream(pieces) => {
             let writer = dialect::Writer::new(dialect, &facts, head.include_usage);
             let keeping = keep.map(|keep| keep.stream(about.deployment.clone()));
-            Body::Events(stream::events(pieces, writer, bill, routed.native, keeping))
+            Body::Events(stream::events(pieces, writer, bill, routed.native, keeping, call.restorer.clone()))
         }
     };
     Ok(Served { about, body })
@@ -328,6 +361,10 @@ impl std::fmt::Debug for Front {
 struct Call {
     inbound: Inbound,
     chat: OnceLock<Arc<Chat>>,
+    /// The chat has placeholders for what is sensitive; so have answers that are kept.
+    masked: bool,
+    /// Puts the values back into the answer, where the route says so.
+    restorer: Option<Restorer>,
 }
 
 impl Call {
@@ -337,6 +374,14 @@ impl Call {
         }
         let chat = Arc::new(dialect::read_chat(&self.inbound)?);
         Ok(Arc::clone(self.chat.get_or_init(|| chat)))
+    }
+
+    /// The answer as the client is to see it.
+    fn restored<'a>(&self, completion: &'a Completion) -> Cow<'a, Completion> {
+        let Some(restorer) = &self.restorer else { return Cow::Borrowed(completion) };
+        let mut shown = completion.clone();
+        restorer.completion(&mut shown);
+        Cow::Owned(shown)
     }
 }
 
