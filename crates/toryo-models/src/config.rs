@@ -37,6 +37,9 @@ pub struct Config {
     pub routes: BTreeMap<String, Route>,
     /// The model that turns code and questions into vectors for the search. None by default: search is lexical.
     pub embeddings: Option<Embeddings>,
+    /// Routes that mask take network addresses for personal data as well. They look like version numbers, so they do
+    /// not by default.
+    pub mask_ip_addresses: bool,
     /// Bytes of answers that one process keeps at most, for routes that keep answers.
     pub cache_bytes: CacheBytes,
 }

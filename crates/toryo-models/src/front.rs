@@ -18,7 +18,7 @@ mod stream;
 
 use crate::accounts::{Accounts, KeyError, Principal};
 use crate::allowance::{Admission, AtLimit, Permit, Refusal};
-use crate::chat::Chat;
+use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
 use crate::embeddings::Embedder;
@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::inbound::Inbound;
 use crate::journal::Spent;
 use crate::ledger::CacheState;
+use crate::mask::{Mask, Masking, Restorer, masked};
 use crate::provider::{Answer, ProviderError, Whole};
 use crate::route::{Question, Routed, Router, Wanted, Work, WorstCase};
 pub use embed::Embedders;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use cache::Cache;
 use futures::Stream;
 use kept::{Keep, Looked};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -52,6 +54,8 @@ pub struct Front {
     /// Makes the vectors of similar questions.
     embedder: Option<Embedder>,
     embedders: Embedders,
+    /// Says what is sensitive, for routes that mask.
+    mask: Option<Arc<dyn Mask>>,
 }
 
 /// What a client says of a call beside its body.
@@ -146,14 +150,19 @@ impl Front {
         embedder: Option<Embedder>,
     ) -> Self {
         let cache = Cache::new(cache_bytes.0);
-        Self { router, accounts, cache, embedder, embedders: Embedders::default() }
+        Self { router, accounts, cache, embedder, embedders: Embedders::default(), mask: None }
     }
 
     /// Makes embeddings as well.
     #[must_use]
-    pub fn with_embedders(mut self, embedders: Embedders) -> Self {
-        self.embedders = embedders;
-        self
+    pub fn with_embedders(self, embedders: Embedders) -> Self {
+        Self { embedders, ..self }
+    }
+
+    /// What routes that mask take for sensitive; without it they answer nothing.
+    #[must_use]
+    pub fn with_mask(self, mask: Arc<dyn Mask>) -> Self {
+        Self { mask: Some(mask), ..self }
     }
 
     /// Whose key this is.
@@ -181,8 +190,8 @@ impl Front {
         inbound: Inbound,
         options: &Options,
     ) -> Result<Served, Refused> {
-        let call = Arc::new(Call { inbound, chat: OnceLock::new() });
-        let (route, settings) = self.route_for(who, &call.inbound.head.model)?;
+        let (route, settings) = self.route_for(who, &inbound.head.model)?;
+        let call = Arc::new(self.call(inbound, settings.mask)?);
         let keeping = match settings.cache {
             Some(rules) => self.look_up(who, &call, &route, rules, options.cache).await?,
             None => Looked::Nowhere,
@@ -192,6 +201,23 @@ impl Front {
             Looked::Nowhere => self.ask_route(who, call, &route, settings, options, None).await,
             Looked::Missing(keep) => self.ask_route(who, call, &route, settings, options, Some(*keep)).await,
         }
+    }
+
+    /// The call as it may leave: masked where its route says so.
+    fn call(&self, inbound: Inbound, masking: Masking) -> Result<Call, Refused> {
+        let call = Call { inbound, chat: OnceLock::new(), masked: false, restorer: None };
+        if masking == Masking::Off {
+            return Ok(call);
+        }
+        let Some(mask) = &self.mask else {
+            return Err(Refused::new(
+                RefusedKind::Internal,
+                "this route masks and nothing says what to mask",
+            ));
+        };
+        let (chat, restorer) = masked(&*call.chat()?, &**mask);
+        let restorer = (masking == Masking::Restore).then_some(restorer);
+        Ok(Call { chat: OnceLock::from(Arc::new(chat)), masked: true, restorer, ..call })
     }
 
     /// A call that no cache answers.
@@ -210,7 +236,12 @@ impl Front {
         let read = move || {
             reader.chat().map_err(|bad| ProviderError::Rejected { status: 400, message: bad.message })
         };
-        let wanted = Wanted::Inbound(&call.inbound, &read);
+        // The client's own bytes hold what was masked.
+        let masked = if call.masked { Some(call.chat()?) } else { None };
+        let wanted = match &masked {
+            Some(chat) => Wanted::Chat(chat),
+            None => Wanted::Inbound(&call.inbound, &read),
+        };
         let question = Question {
             route,
             wanted: &wanted,
@@ -307,7 +338,8 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
     let body = match routed.answer {
         Answer::Whole(Whole { completion, native }) => {
             about.cost = Some(bill.whole(&completion)?);
-            let bytes = native.unwrap_or_else(|| dialect::whole(dialect, &completion, &facts));
+            let bytes =
+                native.unwrap_or_else(|| dialect::whole(dialect, &call.restored(&completion), &facts));
             if let Some(keep) = keep {
                 keep.keep(completion, &about.deployment);
             }
@@ -316,7 +348,7 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
         Answer::Stream(pieces) => {
             let writer = dialect::Writer::new(dialect, &facts, head.include_usage);
             let keeping = keep.map(|keep| keep.stream(about.deployment.clone()));
-            Body::Events(stream::events(pieces, writer, bill, routed.native, keeping))
+            Body::Events(stream::events(pieces, writer, bill, routed.native, keeping, call.restorer.clone()))
         }
     };
     Ok(Served { about, body })
@@ -340,6 +372,10 @@ impl std::fmt::Debug for Front {
 struct Call {
     inbound: Inbound,
     chat: OnceLock<Arc<Chat>>,
+    /// The chat has placeholders for what is sensitive; so have answers that are kept.
+    masked: bool,
+    /// Puts the values back into the answer, where the route says so.
+    restorer: Option<Restorer>,
 }
 
 impl Call {
@@ -349,6 +385,14 @@ impl Call {
         }
         let chat = Arc::new(dialect::read_chat(&self.inbound)?);
         Ok(Arc::clone(self.chat.get_or_init(|| chat)))
+    }
+
+    /// The answer as the client is to see it.
+    fn restored<'a>(&self, completion: &'a Completion) -> Cow<'a, Completion> {
+        let Some(restorer) = &self.restorer else { return Cow::Borrowed(completion) };
+        let mut shown = completion.clone();
+        restorer.completion(&mut shown);
+        Cow::Owned(shown)
     }
 }
 

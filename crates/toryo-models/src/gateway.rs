@@ -1,9 +1,11 @@
 //! The gateway: the road of every model call.
 
+use crate::chat::Chat;
 use crate::config::Config;
 use crate::error::Error;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{CallKey, CallRecord, Journal, JournalError, Reserved, Spent, StoredReply};
+use crate::mask::{Mask, Masking, Restorer, masked};
 use crate::prices;
 use crate::provider::asking::{chat_of, reply_of};
 use crate::provider::{Answer as Answered, ModelProvider, ProviderReply, Providers, failure};
@@ -33,6 +35,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     router: Arc<Router>,
     journal: Arc<dyn Journal>,
+    mask: Option<Arc<dyn Mask>>,
 }
 
 /// What an agent may want to know of a route before it writes a prompt.
@@ -53,7 +56,14 @@ pub struct RouteFacts {
 impl Gateway {
     /// Over the routes of this process and the journal of its runs.
     pub fn over(router: Arc<Router>, journal: Arc<dyn Journal>) -> Self {
-        Self(Arc::new(Inner { router, journal }))
+        Self(Arc::new(Inner { router, journal, mask: None }))
+    }
+
+    /// What routes that mask take for sensitive; without it they answer nothing.
+    #[must_use]
+    pub fn with_mask(self, mask: Arc<dyn Mask>) -> Self {
+        let Inner { router, journal, .. } = &*self.0;
+        Self(Arc::new(Inner { router: Arc::clone(router), journal: Arc::clone(journal), mask: Some(mask) }))
     }
 
     /// Checks the configuration and takes the providers; a route without a key fails when it is called, not here,
@@ -112,11 +122,11 @@ impl Gateway {
         if let Some(stored) = or_cancelled(self.0.find(&key), cancel).await? {
             return Ok(stored.replayed());
         }
-        let chat = chat_of(request);
+        let (chat, restorer) = self.0.masked(&request.route, chat_of(request))?;
         let wanted = Wanted::Chat(&chat);
         let question = question(caller, request, &wanted);
         or_cancelled(self.0.reserve(caller, &question), cancel).await?;
-        let answer = match self.0.ask(caller, &question, cancel).await {
+        let answer = match self.0.ask(caller, &question, &restorer, cancel).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.0.release(caller).await;
@@ -240,11 +250,22 @@ impl Inner {
         }
     }
 
+    /// The question as it may leave, and what puts values back into its answer.
+    fn masked(&self, route: &str, chat: Chat) -> Result<(Chat, Restorer), Error> {
+        match (self.router.settings(route)?.mask, &self.mask) {
+            (Masking::Off, _) => Ok((chat, Restorer::default())),
+            (_, None) => Err(Error::Config(format!("route {route} masks and nothing says what to mask"))),
+            (Masking::Mask, Some(mask)) => Ok((masked(&chat, &**mask).0, Restorer::default())),
+            (Masking::Restore, Some(mask)) => Ok(masked(&chat, &**mask)),
+        }
+    }
+
     /// Asks the route until somebody answers, nobody can, or time is up.
     async fn ask(
         &self,
         caller: &Caller,
         question: &Question<'_>,
+        restorer: &Restorer,
         cancel: &CancellationToken,
     ) -> Result<Answer, Error> {
         let started = Instant::now();
@@ -254,10 +275,11 @@ impl Inner {
             () = cancel.cancelled() => return Err(Error::Cancelled),
         };
         tracing::debug!(step = %caller.step_key, deployment = routed.by.deployment, "a model answered");
-        let Answered::Whole(whole) = routed.answer else {
+        let Answered::Whole(mut whole) = routed.answer else {
             let source = failure::not_an_answer("a stream that was not asked for");
             return Err(Error::Provider { provider: routed.by.provider, attempts: routed.attempts, source });
         };
+        restorer.completion(&mut whole.completion);
         let reply = reply_of(whole.completion);
         Ok(Answer { reply, by: routed.by, attempts: routed.attempts, latency: started.elapsed() })
     }

@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod inbound;
 pub mod journal;
 pub mod ledger;
+pub mod mask;
 pub mod prices;
 pub mod provider;
 pub mod reply;

@@ -11,7 +11,7 @@ const SHORTEST_KNOWN: usize = 6;
 /// More passes than any text needs; a bound, so that no text can keep the masker busy.
 const MOST_PASSES: usize = 4;
 
-static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
+pub(crate) static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     secrets::constant(Regex::new(
         r"(?-u)[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",
     ))
@@ -80,6 +80,11 @@ impl Masker {
             }
         }
         masked
+    }
+
+    /// Where the exact secrets stand that this masker knows.
+    pub(crate) fn known_places(&self, text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
+        self.known.iter().flat_map(move |known| known.find_iter(text).map(|found| found.range()))
     }
 
     /// One pass; `None` where nothing was replaced.

@@ -6,6 +6,7 @@ use super::{
     Specialisation, Strategy, StructuredOutput, TimeLimits, WithoutKey,
 };
 use crate::error::Error;
+use crate::mask::Masking;
 use crate::prices;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,6 +66,8 @@ pub struct RouteInForce {
     pub max_prompt_tokens: Option<u64>,
     /// Dollars one call may cost at most.
     pub max_call_usd: Option<Usd>,
+    /// Whether questions leave with placeholders for what is sensitive.
+    pub mask: Masking,
     /// How answers are kept.
     pub cache: Option<RouteCache>,
 }
@@ -183,6 +186,7 @@ impl RouteInForce {
             wait_seconds: route.wait_seconds,
             max_prompt_tokens: route.max_prompt_tokens,
             max_call_usd: route.max_call_usd,
+            mask: route.mask,
             cache: route.cache,
         }
     }
@@ -214,6 +218,7 @@ impl Config {
             check_targets(alias, route, &written)?;
             routes.insert(alias.clone(), RouteInForce::of(route, self.retry));
         }
+        spread_masking(&mut routes);
         if let Some(embeddings) = &self.embeddings {
             embeddings.check(&providers)?;
         }
@@ -233,6 +238,22 @@ impl InForce {
             route: alias.chars().take(80).collect(),
             known: self.routes.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         })
+    }
+}
+
+/// A question that may come to a route that masks is masked before it goes anywhere.
+fn spread_masking(routes: &mut BTreeMap<String, RouteInForce>) {
+    // A route at most is added in each round.
+    for _ in 0..routes.len() {
+        let masks: BTreeMap<String, Masking> = routes
+            .iter()
+            .filter(|(_, route)| route.mask != Masking::Off)
+            .map(|(alias, route)| (alias.clone(), route.mask))
+            .collect();
+        for route in routes.values_mut().filter(|route| route.mask == Masking::Off) {
+            let next = route.fallbacks.all().find_map(|alias| masks.get(alias));
+            route.mask = next.copied().unwrap_or_default();
+        }
     }
 }
 
@@ -304,6 +325,19 @@ mod tests {
             route.deployments.iter().map(|deployment| !deployment.takes_temperature).collect();
         assert_eq!((reasons, route.attempts), (vec![true, true, false], 2));
         assert_eq!(config.route("long").unwrap().attempts, 6);
+    }
+
+    #[test]
+    fn a_route_whose_fallbacks_mask_masks_as_well() {
+        let config = in_force(
+            "[routes.a]\nmodel = \"m\"\nfallbacks = { any = [\"b\"] }\n\
+             [routes.b]\nmodel = \"m\"\nfallbacks = { rate_limit = [\"c\", \"a\"] }\n\
+             [routes.c]\nmodel = \"m\"\nmask = \"restore\"\n[routes.d]\nmodel = \"m\"",
+        )
+        .unwrap();
+        let mask = |alias| config.route(alias).unwrap().mask;
+        assert_eq!([mask("a"), mask("b"), mask("c")], [Masking::Restore; 3]);
+        assert_eq!(mask("d"), Masking::Off);
     }
 
     #[test]

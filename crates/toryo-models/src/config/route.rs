@@ -1,6 +1,7 @@
 //! Routes as they are written: an alias, the deployments behind it, and what happens when one of them fails.
 
 use super::{Aws, Price, StructuredOutput};
+use crate::mask::Masking;
 use serde::{Deserialize, Serialize};
 
 /// A route as it was written. What describes a deployment stands at the route itself where there is only one, and
@@ -48,6 +49,9 @@ pub struct Route {
     pub max_prompt_tokens: Option<u64>,
     /// Dollars that one call may cost at most; dearer ones are refused before anything is sent.
     pub max_call_usd: Option<toryo_domain::Usd>,
+    /// Whether secrets and personal data are replaced by placeholders before a question leaves, and come back in its
+    /// answer. A route whose fallbacks mask masks as well. Agents that edit files need `restore`. Default `off`.
+    pub mask: Masking,
     /// Keeps answers to clients for equal questions. Default: none are kept.
     pub cache: Option<RouteCache>,
 }
@@ -74,6 +78,7 @@ impl Default for Route {
             wait_seconds: 30,
             max_prompt_tokens: None,
             max_call_usd: None,
+            mask: Masking::Off,
             cache: None,
         }
     }

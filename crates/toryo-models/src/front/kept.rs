@@ -138,13 +138,13 @@ impl Front {
         let completion = found.entry.completion.clone();
         let body = match answer(completion, head.stream) {
             Answer::Whole(whole) => {
-                let bytes = dialect::whole(dialect, &whole.completion, &facts);
+                let bytes = dialect::whole(dialect, &call.restored(&whole.completion), &facts);
                 bill.whole(&whole.completion)?;
                 Body::Whole(bytes)
             }
             Answer::Stream(pieces) => {
                 let writer = Writer::new(dialect, &facts, head.include_usage);
-                Body::Events(stream::events(pieces, writer, bill, false, None))
+                Body::Events(stream::events(pieces, writer, bill, false, None, call.restorer.clone()))
             }
         };
         Ok(Served { about, body })

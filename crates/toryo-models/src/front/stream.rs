@@ -4,6 +4,7 @@ use super::bill::Bill;
 use super::kept::Keeping;
 use crate::chat::Event;
 use crate::dialect::{Refused, Writer};
+use crate::mask::Restorer;
 use crate::provider::{Piece, PieceStream, ProviderError};
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt};
@@ -22,8 +23,9 @@ pub(super) fn events(
     bill: Bill,
     native: bool,
     keeping: Option<Keeping>,
+    restorer: Option<Restorer>,
 ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
-    let answer = OnItsWay { pieces, writer, bill: Some(bill), native, keeping };
+    let answer = OnItsWay { pieces, writer, bill: Some(bill), native, keeping, restorer };
     Box::pin(futures::stream::unfold(answer, |mut answer| async move {
         let bytes = answer.next().await?;
         Some((bytes, answer))
@@ -37,6 +39,8 @@ struct OnItsWay {
     bill: Option<Bill>,
     native: bool,
     keeping: Option<Keeping>,
+    /// Puts back what was masked, last of all: neither the bill nor the cache see it.
+    restorer: Option<Restorer>,
 }
 
 impl OnItsWay {
@@ -65,6 +69,7 @@ impl OnItsWay {
         match piece {
             Some(Ok(piece)) => self.write(&piece),
             Some(Err(error)) => {
+                self.show(Restorer::finish);
                 self.writer.failed(&Refused::from(&error));
                 // Those that wait for this answer need not wait any longer.
                 self.keeping = None;
@@ -87,6 +92,14 @@ impl OnItsWay {
         }
     }
 
+    fn show(&mut self, restored: impl FnOnce(&mut Restorer, &mut Vec<Event>)) {
+        let mut out = Vec::new();
+        if let Some(restorer) = &mut self.restorer {
+            restored(restorer, &mut out);
+        }
+        out.iter().for_each(|event| self.writer.push(event));
+    }
+
     fn write(&mut self, piece: &Piece) {
         for event in &piece.events {
             if let Some(bill) = &mut self.bill {
@@ -96,7 +109,11 @@ impl OnItsWay {
                 keeping.piece(event);
             }
             if !self.native {
-                self.writer.push(event);
+                if self.restorer.is_some() {
+                    self.show(|restorer, out| restorer.event(event.clone(), out));
+                } else {
+                    self.writer.push(event);
+                }
             } else if matches!(event, Event::Stop(_)) {
                 self.writer.stopped();
             }
