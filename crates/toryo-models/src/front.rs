@@ -14,15 +14,15 @@ mod cache;
 mod embed;
 mod guess;
 mod kept;
+mod refusals;
 mod stream;
 
-use crate::accounts::{Accounts, KeyError, Principal};
-use crate::allowance::{Admission, AtLimit, Permit, Refusal};
+use crate::accounts::{Accounts, Principal};
+use crate::allowance::{Admission, AtLimit, Permit};
 use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
 use crate::embeddings::Embedder;
-use crate::error::Error;
 use crate::inbound::Inbound;
 use crate::journal::Spent;
 use crate::ledger::CacheState;
@@ -36,6 +36,7 @@ use bytes::Bytes;
 use cache::Cache;
 use futures::Stream;
 use kept::{Keep, Looked};
+use refusals::{check_prompt, key_refused, no_mask, not_admitted, refused};
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -209,13 +210,8 @@ impl Front {
         if masking == Masking::Off {
             return Ok(call);
         }
-        let Some(mask) = &self.mask else {
-            return Err(Refused::new(
-                RefusedKind::Internal,
-                "this route masks and nothing says what to mask",
-            ));
-        };
-        let (chat, restorer) = masked(&*call.chat()?, &**mask);
+        let mask = self.mask.as_deref().ok_or_else(no_mask)?;
+        let (chat, restorer) = masked(&*call.chat()?, mask);
         let restorer = (masking == Masking::Restore).then_some(restorer);
         Ok(Call { chat: OnceLock::from(Arc::new(chat)), masked: true, restorer, ..call })
     }
@@ -396,16 +392,6 @@ impl Call {
     }
 }
 
-fn check_prompt(settings: &RouteInForce, input_tokens: u64) -> Result<(), Refused> {
-    match settings.max_prompt_tokens {
-        Some(limit) if input_tokens > limit => Err(Refused::new(
-            RefusedKind::ContextLength,
-            format!("the prompt has about {input_tokens} tokens and the route allows {limit}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
 fn listed(alias: &str, settings: &RouteInForce) -> Listed {
     let mut providers: Vec<String> =
         settings.deployments.iter().map(|deployment| deployment.provider.clone()).collect();
@@ -417,36 +403,4 @@ fn listed(alias: &str, settings: &RouteInForce) -> Listed {
         context_tokens: settings.deployments.iter().filter_map(|one| one.context_tokens).min(),
         max_output_tokens: settings.deployments.iter().map(|one| one.max_output_tokens).min().unwrap_or(0),
     }
-}
-
-fn key_refused(error: KeyError) -> Refused {
-    let kind = match error {
-        KeyError::Unknown | KeyError::Expired | KeyError::Revoked => RefusedKind::KeyRefused,
-        KeyError::Unavailable => RefusedKind::Unavailable,
-    };
-    Refused::new(kind, error.to_string())
-}
-
-fn not_admitted(refusal: &Refusal) -> Refused {
-    let kind = match refusal {
-        Refusal::RouteNotAllowed(_) => RefusedKind::Forbidden,
-        Refusal::NeverFits { .. } => RefusedKind::BadRequest,
-        Refusal::RateLimited { .. } | Refusal::QueueFull => RefusedKind::RateLimited,
-        Refusal::BudgetExhausted { .. } => RefusedKind::OverBudget,
-        Refusal::Unavailable => RefusedKind::Unavailable,
-    };
-    Refused { retry_after: refusal.retry_after(), ..Refused::new(kind, refusal.to_string()) }
-}
-
-/// What a client is told of a failure of ours.
-fn refused(error: &Error) -> Refused {
-    let kind = match error {
-        Error::Provider { source, .. } => return Refused::from(source),
-        Error::UnknownRoute { .. } => RefusedKind::NotFound,
-        Error::NoKey { .. } => RefusedKind::Unavailable,
-        Error::BadRequest(_) => RefusedKind::BadRequest,
-        Error::BudgetUsd { .. } | Error::BudgetTokens { .. } => RefusedKind::OverBudget,
-        Error::Config(_) | Error::Cancelled | Error::Journal(_) => RefusedKind::Internal,
-    };
-    Refused::new(kind, error.to_string())
 }

@@ -1,14 +1,16 @@
 //! Texts of clients become vectors.
 
 use super::bill::Bill;
-use super::{About, Front, Options, refused};
+use super::{About, Front, Options, no_mask, refused};
 use crate::accounts::Principal;
+use crate::chat::{Chat, Part, Turn};
 use crate::config::InForce;
 use crate::dialect::{Refused, RefusedKind};
 use crate::embeddings::{self, EmbeddingProvider, EmbeddingReply, EmbeddingRequest, TextKind};
 use crate::error::Error;
 use crate::journal::Spent;
 use crate::ledger::CacheState;
+use crate::mask::{Masking, masked};
 use crate::prices::{self, guess_tokens};
 use crate::provider::ProviderError;
 use crate::reply::Usage;
@@ -70,6 +72,7 @@ impl Front {
             let text = format!("the route `{alias}` makes no embeddings");
             return Err(Refused::new(RefusedKind::BadRequest, text));
         };
+        let texts = self.masked_texts(texts, settings.mask)?;
         let tokens = texts.iter().map(|text| guess_tokens(text)).sum();
         let guessed = Usage { input: tokens, ..Usage::default() };
         let usd = deployment.price.map_or(Usd::ZERO, |price| prices::most(&price, &guessed));
@@ -102,6 +105,23 @@ impl Front {
                 Err(told)
             }
         }
+    }
+}
+
+impl Front {
+    /// The texts as they may leave. Nothing is restored: vectors hold no words.
+    fn masked_texts(&self, texts: Vec<String>, masking: Masking) -> Result<Vec<String>, Refused> {
+        if masking == Masking::Off {
+            return Ok(texts);
+        }
+        let mask = self.mask.as_deref().ok_or_else(no_mask)?;
+        let turns = texts.into_iter().map(|text| Turn::User(vec![Part::Text(text)])).collect();
+        let (chat, _) = masked(&Chat { turns, ..Chat::default() }, mask);
+        let text = |turn: &Turn| match turn.parts() {
+            [Part::Text(text)] => text.clone(),
+            _ => String::new(),
+        };
+        Ok(chat.turns.iter().map(text).collect())
     }
 }
 

@@ -28,9 +28,14 @@ fn chat(messages: &[Message], output: &OutputSchema, temperature: Option<f32>) -
 }
 
 fn turn(message: &Message) -> Turn {
-    let parts = vec![Part::Text(message.content.clone())];
+    let mut parts = vec![Part::Text(message.content.clone())];
     match message.role {
-        MessageRole::System => Turn::System(parts),
+        // An agent's instructions are long and the same for every step: worth keeping at a provider that wants to be
+        // told so.
+        MessageRole::System => {
+            parts.push(Part::CachePoint);
+            Turn::System(parts)
+        }
         MessageRole::User => Turn::User(parts),
         MessageRole::Assistant => Turn::Assistant { parts, tool_calls: Vec::new() },
     }
