@@ -240,3 +240,6 @@ impl State {
         assert!(came, "not enough {what} within {PATIENCE:?}");
     }
 }
+
+#[cfg(test)]
+mod tests;
