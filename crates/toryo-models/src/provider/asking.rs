@@ -56,7 +56,11 @@ pub fn reply_of(completion: Completion) -> ProviderReply {
         Stop::End | Stop::Sequence(_) | Stop::ToolUse => (words(false), Finish::Stop),
         Stop::Length => (words(false), Finish::Length),
         Stop::ContentFilter => (words(false), Finish::ContentFilter),
-        Stop::Refusal => (String::new(), Finish::Refusal(words(true))),
+        Stop::Refusal => {
+            // Not every provider tells the words of a refusal from others.
+            let said = Some(words(true)).filter(|said| !said.is_empty());
+            (String::new(), Finish::Refusal(said.unwrap_or_else(|| words(false))))
+        }
     };
     ProviderReply { content, finish, usage: completion.usage.unwrap_or_default(), model: completion.model }
 }
@@ -189,4 +193,24 @@ pub(super) fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
         }
     }
     Ok(extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_words_whatever_the_provider_calls_them() {
+        for said in [Output::Refusal("No.".into()), Output::Text("No.".into())] {
+            let completion = Completion {
+                id: String::new(),
+                model: "m".into(),
+                output: vec![said],
+                stop: Stop::Refusal,
+                usage: None,
+            };
+            let reply = reply_of(completion);
+            assert_eq!((reply.content.as_str(), reply.finish), ("", Finish::Refusal("No.".into())));
+        }
+    }
 }

@@ -312,3 +312,10 @@ fn bedrock_at(server: &Upstream) -> Bedrock {
     let region = Aws { region: Some("us-east-1".into()), ..Aws::default() };
     Bedrock::new(&config).with_default(region).with_credentials(ACCESS_KEY_ID, "secret")
 }
+
+#[test]
+fn a_provider_of_bedrock_needs_no_key() {
+    let config: crate::config::Config = toml::from_str("[providers.aws]\nkind = \"bedrock\"").unwrap();
+    let providers = crate::provider::Providers::from_config(&config).unwrap();
+    assert!(format!("{providers:?}").contains("aws"), "{providers:?}");
+}

@@ -125,6 +125,31 @@ async fn a_stream_ends_with_the_last_of_its_answers() {
     }
 }
 
+#[tokio::test]
+async fn calls_that_all_have_the_place_0_are_told_apart_by_their_ids() {
+    let chunk = |id: Value, name: Value, arguments: &str| {
+        let function = json!({"name": name, "arguments": arguments});
+        let call = json!({"index": 0, "id": id, "type": "function", "function": function});
+        json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).to_string()
+    };
+    let stop = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}).to_string();
+    let chunks = [
+        chunk(json!("a"), json!("f"), "{"),
+        chunk(Value::Null, Value::Null, "}"),
+        chunk(json!("b"), json!("g"), "{}"),
+        stop,
+    ];
+    let body: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    let reply = Reply::Raw { status: 200, content_type: "text/event-stream", body: body.into_bytes() };
+    let server = Upstream::start(Wire::OpenAi, [reply]).await;
+    let (events, error) = read(provider_at(&server, Wire::OpenAi).send(ask_of(&chat("x"), true)).await).await;
+    assert_eq!(error, None);
+    let call = |id: &str, name: &str| {
+        Output::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: "{}".into() })
+    };
+    assert_eq!(Completion::from_events(events).unwrap().output, [call("a", "f"), call("b", "g")]);
+}
+
 /// Everything that the dialect can carry.
 fn rich() -> Chat {
     let text = |text: &str| Part::Text(text.into());

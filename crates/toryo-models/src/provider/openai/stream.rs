@@ -61,14 +61,44 @@ pub(super) struct Chunks {
     ended: u32,
     stopped: bool,
     over: bool,
-    /// Which calls have begun.
-    calls: Vec<bool>,
+    calls: Calls,
+}
+
+/// The calls that have begun, by the place that the server gives them. Some servers give every call the place 0: a new
+/// id is a new call.
+#[derive(Default)]
+struct Calls {
+    /// Our number and the id of the last call at each place.
+    at: Vec<Option<(usize, String)>>,
+    count: usize,
+}
+
+impl Calls {
+    /// Our number of a call, and whether it begins here; `None` where there are too many.
+    fn number(&mut self, place: usize, id: Option<&str>) -> Option<(usize, bool)> {
+        if place >= MOST_CALLS || self.count >= MOST_CALLS {
+            return None;
+        }
+        if self.at.len() <= place {
+            self.at.resize(place + 1, None);
+        }
+        let id = id.filter(|id| !id.is_empty());
+        match &self.at[place] {
+            Some((number, known)) if id.is_none_or(|id| id == known) => Some((*number, false)),
+            _ => {
+                let number = self.count;
+                self.count += 1;
+                self.at[place] = Some((number, id.unwrap_or_default().to_owned()));
+                Some((number, true))
+            }
+        }
+    }
 }
 
 impl Chunks {
     pub(super) fn new(settings: Settings, key: Arc<SecretString>) -> Self {
         let unwrapping = Unwrapping::default();
-        let calls = Vec::new();
+        let calls = Calls::default();
         Self {
             settings,
             key,
@@ -115,14 +145,10 @@ impl Chunks {
         push(text(delta.content), Event::Text);
         self.refused |= push(text(delta.refusal), Event::Refusal);
         for (place, call) in calls(delta.tool_calls)?.into_iter().enumerate() {
-            let index = call.index.unwrap_or(place);
-            if index >= MOST_CALLS {
-                return Err(failure::not_an_answer("with more function calls than make sense"));
-            }
-            if self.calls.len() <= index {
-                self.calls.resize(index + 1, false);
-            }
-            if !std::mem::replace(&mut self.calls[index], true) {
+            let number = self.calls.number(call.index.unwrap_or(place), call.id.as_deref());
+            let too_many = || failure::not_an_answer("with more function calls than make sense");
+            let (index, begins) = number.ok_or_else(too_many)?;
+            if begins {
                 let (id, name) =
                     (call.id.unwrap_or_default(), call.function.name.clone().unwrap_or_default());
                 events.push(Event::ToolCall { index, id, name });
