@@ -29,6 +29,7 @@ pub mod reply;
 pub mod request;
 mod retry;
 pub mod route;
+pub mod tokens;
 
 pub use config::Config;
 pub use embeddings::{Embedder, EmbeddingProvider, TextKind};
