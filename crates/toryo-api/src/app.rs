@@ -1,6 +1,7 @@
 //! What every handler may reach.
 
 use crate::Config;
+use crate::gateway::Door;
 use crate::ports::{AgentManifest, Indexer, Readiness, Replayer, RepositoryCheck};
 use crate::sse::Feeds;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub struct App {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) ports: Ports,
     pub(crate) config: Arc<Config>,
+    /// The model gateway, where this process serves it.
+    pub(crate) models: Option<Arc<dyn Door>>,
     /// What readers of one run share.
     pub(crate) feeds: Feeds,
     /// Ends when the server stops: streams end with it.
@@ -45,9 +48,17 @@ impl App {
             blobs,
             ports,
             config: Arc::new(config),
+            models: None,
             feeds: Feeds::default(),
             closing: CancellationToken::new(),
         }
+    }
+
+    /// Serves the model gateway as well.
+    #[must_use]
+    pub fn with_models(mut self, models: Arc<dyn Door>) -> Self {
+        self.models = Some(models);
+        self
     }
 
     pub(crate) const fn db(&self) -> &Db {

@@ -13,7 +13,10 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Longest body of a request in bytes; a longer one gets 413.
     pub max_body_bytes: usize,
-    /// Seconds after which a request that got no answer gets 503. Streams are not limited.
+    /// Longest body of a request to a model (`/v1`) in bytes: pictures and long conversations travel in it.
+    pub max_model_body_bytes: usize,
+    /// Seconds after which a request that got no answer gets 503. Streams and requests to models are not
+    /// limited.
     pub timeout_seconds: u64,
     /// Seconds that open requests have to end when the server stops.
     pub drain_seconds: u64,
@@ -28,6 +31,7 @@ impl Default for Config {
         Self {
             allowed_hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
             max_body_bytes: 1024 * 1024,
+            max_model_body_bytes: 32 * 1024 * 1024,
             timeout_seconds: 30,
             drain_seconds: 10,
             default_limits: Limits::default(),

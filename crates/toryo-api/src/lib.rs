@@ -14,6 +14,7 @@ pub mod config;
 pub mod diff;
 pub mod docs;
 pub mod extract;
+pub mod gateway;
 pub mod guard;
 pub mod pages;
 pub mod ports;

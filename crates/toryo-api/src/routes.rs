@@ -16,7 +16,7 @@ pub mod tenants;
 
 use crate::app::App;
 use crate::problem::{Kind, Problem};
-use crate::{docs, guard};
+use crate::{docs, gateway, guard};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -106,12 +106,16 @@ pub fn openapi() -> Document {
 /// Everything that is served, with what stands before it.
 pub fn router(app: App) -> Router {
     let (routes, _) = api().split_for_parts();
+    // Its bodies are long and its answers take minutes: it has limits of its own.
+    let models = app.models.clone();
+    let models = models.map(|door| gateway::router(door, app.config.max_model_body_bytes));
     routes
         .merge(web())
         .fallback(|request: Request| async move { unknown(&request) })
         .method_not_allowed_fallback(|request: Request| async move { wrong_method(&request) })
         .layer(DefaultBodyLimit::max(app.config.max_body_bytes))
         .layer(from_fn_with_state(app.clone(), guard::time_limit))
+        .merge(models.unwrap_or_default())
         .layer(from_fn_with_state(app.clone(), guard::admit))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");

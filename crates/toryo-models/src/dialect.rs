@@ -15,6 +15,7 @@
 mod at;
 mod completions;
 mod digest;
+pub mod embeddings;
 mod facts;
 mod head;
 mod messages;
