@@ -42,6 +42,8 @@ pub struct Config {
     pub agents: toryo_agents::Config,
     /// Models and keys.
     pub models: toryo_models::Config,
+    /// Keys and limits of those who use the models through `/v1`.
+    pub gateway: toryo_models::accounts::Config,
     /// Where a repository's commands run.
     pub sandbox: toryo_sandbox::Config,
     /// Which repositories may be worked on.
@@ -64,6 +66,7 @@ impl Default for Config {
             retention: toryo_engine::retention::Config::default(),
             agents: toryo_agents::Config::default(),
             models: toryo_models::Config::default(),
+            gateway: toryo_models::accounts::Config::default(),
             sandbox: toryo_sandbox::Config::default(),
             forge: toryo_forge::Config::default(),
             guardrails: toryo_policy::Guardrails::default(),
@@ -185,7 +188,8 @@ impl Config {
     pub fn secrets(&self) -> Vec<String> {
         let urls = [&self.database.url, &self.queue.url].into_iter().flatten();
         let keys = self.models.providers.values().filter_map(|provider| provider.api_key.as_ref());
-        urls.chain(keys).map(|secret| secret.expose_secret().to_owned()).collect()
+        let own = self.gateway.master_key.as_ref();
+        urls.chain(keys).chain(own).map(|secret| secret.expose_secret().to_owned()).collect()
     }
 }
 

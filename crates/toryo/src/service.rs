@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::open_files;
 use crate::wiring::Parts;
 use anyhow::{Context, Result};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,15 @@ pub async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<()> {
+    // Before anything runs: what fails here fails at the start.
+    let api = match listener {
+        Some(listener) => {
+            let accounts = parts.accounts(config)?;
+            let front = parts.front(config, accounts.clone())?;
+            Some((listener, accounts, front))
+        }
+        None => None,
+    };
     let servants = CancellationToken::new();
     let tasks = TaskTracker::new();
     tasks.spawn(relay::run(parts.engine.clone(), servants.clone()));
@@ -67,10 +77,11 @@ pub async fn run(
         }
     };
     let serve = async {
-        match listener {
-            Some(listener) => {
-                let app = parts.app(config, &tasks, &servants);
+        match api {
+            Some((listener, accounts, front)) => {
+                let app = parts.app(config, &tasks, &servants).with_models(Arc::new(front));
                 let served = toryo_api::serve(listener, app, stop.clone()).await;
+                accounts.shutdown().await;
                 // Where the API fails, the worker must not go on unseen.
                 stop.cancel();
                 served.context("the HTTP server failed")

@@ -19,8 +19,11 @@ use toryo_engine::Engine;
 use toryo_forge::{Forge, Local};
 use toryo_index::vectors::{Near, PostgresVectors};
 use toryo_index::{FolderStore, IndexCache};
+use toryo_models::accounts::Accounts;
+use toryo_models::front::{Embedders, Front};
 use toryo_models::journal::postgres::PostgresJournal;
 use toryo_models::journal::strict::StrictJournal;
+use toryo_models::route::Router;
 use toryo_models::{Embedder, Gateway, Providers};
 use toryo_policy::Masker;
 use toryo_sandbox::DockerSandbox;
@@ -41,6 +44,8 @@ pub struct Parts {
     pub tools: Arc<Tools>,
     /// The container engine.
     pub sandbox: DockerSandbox,
+    /// Which deployment of a model answers, for agents and for clients of `/v1`.
+    pub router: Arc<Router>,
 }
 
 /// Starts logging, with the settings' secrets and whatever looks like one masked.
@@ -90,7 +95,8 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
     let sandbox = DockerSandbox::new(config.sandbox.clone(), |name| std::env::var(name).ok())?;
     let store = Arc::new(pulls::BlackboardPulls::new(db.clone(), config.public_url()));
     let forge = Local::new(config.data_dir.join("mirrors"), store, config.forge.clone());
-    let gateway = gateway(config, &db, replay)?;
+    let router = Arc::new(router(config, replay)?);
+    let gateway = Gateway::over(Arc::clone(&router), Arc::new(PostgresJournal::new(db.clone())));
     let agents = toryo_agents::Config { public_url: Some(config.public_url()), ..config.agents.clone() };
     let tools = Tools {
         forge: Arc::new(forge),
@@ -105,7 +111,7 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
         config: agents,
         baselines: toryo_agents::Baselines::default(),
     };
-    Ok(Parts { engine, blobs, tools: Arc::new(tools), sandbox })
+    Ok(Parts { engine, blobs, tools: Arc::new(tools), sandbox, router })
 }
 
 /// The indexes of commits, over records that all workers of the data folder share.
@@ -122,17 +128,12 @@ pub fn assets(config: &Config) -> Result<Assets> {
     Ok(Assets::load(config.assets_dir.as_deref())?)
 }
 
-fn gateway(
-    config: &Config,
-    db: &Db,
-    replay: Option<Arc<dyn toryo_models::ModelProvider>>,
-) -> Result<Gateway> {
+fn router(config: &Config, replay: Option<Arc<dyn toryo_models::ModelProvider>>) -> Result<Router> {
     let mut providers = Providers::from_config(&config.models)?;
     if let Some(replay) = replay {
         providers = providers.with_replay(replay);
     }
-    let journal = Arc::new(PostgresJournal::new(db.clone()));
-    Ok(Gateway::new(&config.models, providers, journal)?)
+    Ok(Router::new(&config.models.in_force()?, &providers))
 }
 
 /// The model of embeddings and its vectors, where one is configured.
@@ -171,6 +172,28 @@ pub fn replay_tools(
 }
 
 impl Parts {
+    /// The keys, limits and the ledger of those who use the models through `/v1`. They have to be
+    /// [shut down](Accounts::shutdown), so that what was journalled is written.
+    ///
+    /// # Errors
+    /// The ledger's journal cannot be written under the data folder.
+    pub fn accounts(&self, config: &Config) -> Result<Accounts> {
+        let folder = config.data_dir.join("gateway");
+        Accounts::start(self.engine.db.clone(), config.gateway.clone(), &folder)
+            .with_context(|| format!("the gateway cannot keep its ledger under {}", folder.display()))
+    }
+
+    /// The gateway for clients of `/v1`.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn front(&self, config: &Config, accounts: Accounts) -> Result<Front> {
+        let embedder = Embedder::from_config(&config.models)?;
+        let embedders = Embedders::of(&config.models.in_force()?)?;
+        let front = Front::new(Arc::clone(&self.router), accounts, config.models.cache_bytes, embedder);
+        Ok(front.with_embedders(embedders))
+    }
+
     /// The HTTP side over these parts.
     pub fn app(&self, config: &Config, tasks: &TaskTracker, stop: &CancellationToken) -> App {
         let indexer = indexer::BackgroundIndexer {
