@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{BlobStore, Db};
 use toryo_engine::Engine;
+use toryo_models::accounts::Accounts;
 
 /// The state of the HTTP side; cheap to clone. It holds nothing of its own that matters.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct App {
     pub(crate) config: Arc<Config>,
     /// The model gateway, where this process serves it.
     pub(crate) models: Option<Arc<dyn Door>>,
+    /// Keys, limits and the ledger, where this process serves the gateway.
+    pub(crate) accounts: Option<Accounts>,
     /// What readers of one run share.
     pub(crate) feeds: Feeds,
     /// Ends when the server stops: streams end with it.
@@ -49,6 +52,7 @@ impl App {
             ports,
             config: Arc::new(config),
             models: None,
+            accounts: None,
             feeds: Feeds::default(),
             closing: CancellationToken::new(),
         }
@@ -58,6 +62,13 @@ impl App {
     #[must_use]
     pub fn with_models(mut self, models: Arc<dyn Door>) -> Self {
         self.models = Some(models);
+        self
+    }
+
+    /// The state with the gateway's keys, limits and ledger.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Accounts) -> Self {
+        self.accounts = Some(accounts);
         self
     }
 

@@ -10,7 +10,8 @@
 
 pub mod app;
 pub mod assets;
-pub mod config;
+pub mod caller;
+mod config;
 pub mod diff;
 pub mod docs;
 pub mod extract;

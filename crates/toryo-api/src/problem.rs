@@ -55,6 +55,15 @@ kinds! {
     /// A request from another site.
     ForeignOrigin = "foreign-origin", FORBIDDEN, "The request comes from another site",
         "Requests that change something are accepted from these pages and from programs, not from pages of other sites.";
+    /// No key, or one that is not accepted.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A key is needed",
+        "This part of the API takes a key: send the header `Authorization: Bearer …` with one that holds.";
+    /// The key may not.
+    NotAllowed = "not-allowed", FORBIDDEN, "The key may not do this",
+        "The key holds, but administers less than what was asked for. A lead administers the own team only.";
+    /// No operator's key is set.
+    AdministrationClosed = "administration-closed", FORBIDDEN, "The administration is closed",
+        "Keys, teams, users, budgets and usage are administered with the operator's key, and none is set. Put one into `gateway.master_key`.";
     /// No such thing.
     NotFound = "not-found", NOT_FOUND, "Not found",
         "There is nothing under this address. It may never have existed, or it was removed.";
@@ -198,6 +207,9 @@ impl IntoResponse for Problem {
         let mut response = (self.kind.status(), Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.kind == Kind::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }

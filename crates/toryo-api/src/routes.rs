@@ -2,9 +2,11 @@
 
 pub mod agents;
 pub mod artifacts;
+pub mod budgets;
 pub mod control;
 pub mod dead_letters;
 pub mod health;
+pub mod keys;
 pub mod metrics;
 pub mod pages;
 pub mod repos;
@@ -12,7 +14,10 @@ pub mod runs;
 pub mod steer;
 pub mod stream;
 pub mod tasks;
+pub mod teams;
 pub mod tenants;
+pub mod usage;
+pub mod users;
 
 use crate::app::App;
 use crate::problem::{Kind, Problem};
@@ -23,8 +28,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,11 +46,23 @@ use utoipa_axum::routes;
         (name = "runs", description = "Attempts to satisfy a task."),
         (name = "control", description = "What people do with a run."),
         (name = "repos", description = "Repositories and their settings."),
+        (name = "gateway", description = "Keys, teams, users, budgets and usage of the model gateway. Needs a key: the operator's, or one that administers."),
         (name = "operation", description = "Agents, workers, health."),
     ),
-    components(schemas(crate::problem::ProblemBody))
+    components(schemas(crate::problem::ProblemBody)),
+    modifiers(&KeyScheme)
 )]
 struct Base;
+
+/// How a key of the gateway is sent.
+struct KeyScheme;
+
+impl Modify for KeyScheme {
+    fn modify(&self, document: &mut Document) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("key", scheme);
+    }
+}
 
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Base::openapi())
@@ -79,6 +97,22 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::drop))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::show, keys::patch, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(teams::create, teams::list))
+        .routes(routes!(teams::create_new))
+        .routes(routes!(teams::show, teams::patch, teams::drop_team))
+        .routes(routes!(teams::put_member))
+        .routes(routes!(teams::drop_member))
+        .routes(routes!(teams::create_organisation, teams::organisations))
+        .routes(routes!(teams::patch_organisation))
+        .routes(routes!(users::create, users::list))
+        .routes(routes!(users::patch, users::drop_user))
+        .routes(routes!(budgets::list, budgets::put))
+        .routes(routes!(budgets::drop_budget))
+        .routes(routes!(usage::show))
+        .routes(routes!(usage::analysis))
 }
 
 fn web() -> Router<App> {

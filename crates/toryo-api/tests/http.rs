@@ -326,12 +326,21 @@ async fn pages_use_assets_that_are_kept_for_ever() {
 
 /// The routes of the contract.
 const ROUTES: &[&str] = &[
+    "DELETE /budgets/{id}",
     "DELETE /dead-letters/{id}",
+    "DELETE /keys/{id}",
+    "DELETE /teams/{id}",
+    "DELETE /teams/{id}/members/{user}",
+    "DELETE /users/{id}",
     "GET /agents",
     "GET /artifacts/{id}",
+    "GET /budgets",
     "GET /dead-letters",
     "GET /health",
+    "GET /keys",
+    "GET /keys/{id}",
     "GET /metrics",
+    "GET /organisations",
     "GET /ready",
     "GET /repos",
     "GET /repos/{id}",
@@ -345,9 +354,21 @@ const ROUTES: &[&str] = &[
     "GET /runs/{id}/stream",
     "GET /tasks",
     "GET /tasks/{id}",
+    "GET /teams",
+    "GET /teams/{id}",
     "GET /tenants",
+    "GET /usage",
+    "GET /usage/analysis",
+    "GET /users",
+    "PATCH /keys/{id}",
+    "PATCH /organisations/{id}",
     "PATCH /runs/{id}/limits",
+    "PATCH /teams/{id}",
+    "PATCH /users/{id}",
     "POST /dead-letters/{id}/replay",
+    "POST /keys",
+    "POST /keys/{id}/rotate",
+    "POST /organisations",
     "POST /repos/{id}/index",
     "POST /runs/{id}/approve",
     "POST /runs/{id}/cancel",
@@ -359,10 +380,17 @@ const ROUTES: &[&str] = &[
     "POST /runs/{id}/resume",
     "POST /runs/{id}/retry",
     "POST /tasks",
+    "POST /team/new",
+    "POST /teams",
+    "POST /users",
+    "PUT /budgets",
     "PUT /repos",
     "PUT /repos/{id}",
+    "PUT /teams/{id}/members",
     "PUT /tenants",
 ];
+
+const ID: &str = "0190a000-0000-7000-8000-000000000000";
 
 #[tokio::test]
 async fn openapi_lists_every_route_and_every_listed_route_is_served() {
@@ -375,7 +403,7 @@ async fn openapi_lists_every_route_and_every_listed_route_is_served() {
         for (method, operation) in methods.as_object().unwrap() {
             let method = method.to_uppercase();
             assert!(operation["summary"].is_string(), "{method} {path} has no summary");
-            let address = path.replace("{id}", "0190a000-0000-7000-8000-000000000000");
+            let address = path.replace("{id}", ID).replace("{user}", ID);
             let call =
                 request(method.parse().unwrap(), &address).header(header::CONTENT_TYPE, "application/json");
             calls.push((format!("{method} {path}"), call.body(Body::from("{}")).unwrap()));

@@ -12,8 +12,8 @@ pub use budgets::{
     Budget, BudgetState, PutBudget, budgets_of, drop_budget, get_budget, list_budgets, put_budget,
 };
 pub use edit::{
-    Change, Filter, Member, NewAccount, add_secret, change, create, default_organisation, drop_member, get,
-    list, members, put_member, remove, secrets, user_named,
+    Change, Filter, Member, NewAccount, add_secret, change, create, default_organisation, drop_member, find,
+    get, list, member_role, members, put_member, remove, secrets, user_named,
 };
 pub use listen::{Listener, Notice};
 pub use principal::{Found, KeyRecord, Level, Secret, find_key};
@@ -26,7 +26,7 @@ use sqlx::postgres::PgRow;
 use toryo_domain::AccountId;
 use uuid::Uuid;
 
-/// The channel of notifications: `changed ID VERSION`, or `recall ID INSTANCE`.
+/// The channel of notifications: `changed ID VERSION`, `recall ID INSTANCE`, `alert ID PERIOD PERCENT`.
 pub const CHANNEL: &str = "toryo_gateway";
 
 macro_rules! text_enum {

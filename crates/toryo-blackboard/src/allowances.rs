@@ -244,7 +244,7 @@ pub async fn draw(
         .bind(items().map(|item| item.limit.code()).collect::<Vec<_>>())
         .bind(items().map(|item| item.need).collect::<Vec<_>>())
         .bind(items().map(|item| item.want.max(item.need)).collect::<Vec<_>>())
-        .fetch_all(db.relaxed())
+        .fetch_all(db.pool())
         .await
         .map_err(fenced)?;
     let mut answers: Vec<Vec<Drawn>> = asks.iter().map(|ask| Vec::with_capacity(ask.len())).collect();
@@ -278,7 +278,7 @@ pub async fn hold(
     leases: Leases,
     holds: &[(Window, i64)],
 ) -> Result<(), Error> {
-    let mut tx = db.begin_relaxed().await?;
+    let mut tx = db.begin().await?;
     hold_in(&mut tx, instance, leases, holds).await?;
     crate::db::commit(tx).await
 }

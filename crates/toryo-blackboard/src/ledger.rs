@@ -270,12 +270,21 @@ async fn charge(
         .bind(charges.keys().map(|(window, _)| window.starts_at).collect::<Vec<_>>())
         .bind(charges.keys().map(|(_, instance)| instance.map(InstanceId::uuid)).collect::<Vec<_>>())
         .bind(charges.values().copied().collect::<Vec<_>>())
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
-    raised.iter().map(alert).collect()
+    let alerts: Vec<Alert> = raised.iter().map(alert).collect::<Result<_, _>>()?;
+    for Alert { window, threshold, .. } in &alerts {
+        let period = window.limit.period().unwrap_or_default();
+        sqlx::query("select pg_notify($1, $2)")
+            .bind(crate::accounts::CHANNEL)
+            .bind(format!("alert {} {period} {threshold}", window.account))
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(alerts)
 }
 
-pub(crate) fn alert(found: &sqlx::postgres::PgRow) -> Result<Alert, Error> {
+fn alert(found: &sqlx::postgres::PgRow) -> Result<Alert, Error> {
     let kind = row::get(found, "kind")?;
     let limit = Limit::of_code(kind).ok_or_else(|| Error::corrupt("kind", "of no limit"))?;
     let threshold: i16 = row::get(found, "threshold")?;

@@ -32,6 +32,7 @@ pub mod steps;
 pub mod tasks;
 pub mod tenants;
 pub mod triggers;
+pub mod usage;
 pub mod workers;
 
 pub use artifacts::Artifact;

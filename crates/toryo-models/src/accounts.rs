@@ -5,6 +5,7 @@
 //! [`admit`](Accounts::admit) a call, settle its permit. None of them asks Postgres on the warm path.
 
 mod keys;
+pub mod master;
 pub mod secret;
 
 pub(crate) use keys::Keys;

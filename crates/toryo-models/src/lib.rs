@@ -30,6 +30,7 @@ pub mod request;
 mod retry;
 pub mod route;
 pub mod tokens;
+pub mod usage;
 
 pub use config::Config;
 pub use embeddings::{Embedder, EmbeddingProvider, TextKind};

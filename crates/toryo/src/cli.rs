@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub mod gateway;
 pub mod steer;
 
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +64,20 @@ pub enum Command {
     /// How many steps an owner of repositories may have running at once
     #[command(subcommand)]
     Tenants(Tenants),
+    /// Keys of the model gateway; the one that administers is read from TORYO_KEY
+    #[command(subcommand)]
+    Keys(gateway::Keys),
+    /// Teams of the model gateway, their members and limits
+    #[command(subcommand)]
+    Teams(gateway::Teams),
+    /// Users of the model gateway
+    #[command(subcommand)]
+    Users(gateway::Users),
+    /// What organisations, teams, users and keys may spend
+    #[command(subcommand)]
+    Budgets(gateway::Budgets),
+    /// What was called through the model gateway and what it cost
+    Usage(gateway::Usage),
     /// Looks whether everything needed is there, and says what to do where it is not
     Doctor,
     /// The sandbox's base image, and commands in it

@@ -26,6 +26,8 @@ const TRIES: u32 = 3;
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    /// Sent as `Authorization: Bearer …`, where the administration of the gateway is asked.
+    key: Option<String>,
 }
 
 impl Client {
@@ -41,7 +43,14 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             .user_agent(concat!("toryo/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, key: None })
+    }
+
+    /// Sends this key with every request.
+    #[must_use]
+    pub fn with_key(mut self, key: String) -> Self {
+        self.key = Some(key);
+        self
     }
 
     /// The address of a path.
@@ -57,6 +66,15 @@ impl Client {
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let request = self.http.get(self.url(path)).timeout(REQUEST_TIMEOUT);
         self.answer(request).await
+    }
+
+    /// Reads a resource that is text.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses with its reason.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        let request = self.http.get(self.url(path)).timeout(REQUEST_TIMEOUT);
+        String::from_utf8(self.send(request).await?).context("the server's answer is no text")
     }
 
     /// Sends a body.
@@ -142,6 +160,10 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>> {
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
         let response = request.send().await.with_context(|| self.not_there())?;
         let status = response.status();
         let body = response.bytes().await.context("the server broke off its answer")?;

@@ -3,8 +3,8 @@
 mod dead_letters;
 mod doctor;
 mod edit;
-
 mod fork;
+mod gateway;
 mod index;
 mod replay;
 mod retrieve;
@@ -49,6 +49,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::DeadLetters(what) => dead_letters::run(&what).await,
         Command::Tenants(what) => tenants::run(&what).await,
+        Command::Keys(what) => gateway::keys(&what, gateway::key(config().ok().as_ref())).await,
+        Command::Teams(what) => gateway::teams(&what, gateway::key(config().ok().as_ref())).await,
+        Command::Users(what) => gateway::users(&what, gateway::key(config().ok().as_ref())).await,
+        Command::Budgets(what) => gateway::budgets(&what, gateway::key(config().ok().as_ref())).await,
+        Command::Usage(what) => gateway::usage(&what, gateway::key(config().ok().as_ref())).await,
         Command::Doctor => doctor::run(&config()?).await,
         Command::Sandbox(what) => sandbox::run(&config()?, what).await,
         Command::Config(cli::Config::Check) => check(&config()?),

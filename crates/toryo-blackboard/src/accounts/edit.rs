@@ -129,6 +129,30 @@ pub async fn get(db: &mut Connection, kind: Kind, id: AccountId) -> Result<Accou
     from_row(&found.ok_or_else(|| Error::NotFound { what: format!("{} {id}", kind.as_str()) })?)
 }
 
+/// An account of any kind, removed or not.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is none.
+pub async fn find(db: &mut Connection, id: AccountId) -> Result<Account, Error> {
+    let statement = format!("select {COLUMNS} from gateway_accounts where id = $1");
+    let found = sqlx::query(AssertSqlSafe(statement)).bind(id.uuid()).fetch_optional(db).await?;
+    from_row(&found.ok_or_else(|| Error::NotFound { what: format!("account {id}") })?)
+}
+
+/// What a user is in a team; `None` where the user is not in it.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn member_role(
+    db: &mut Connection,
+    team: AccountId,
+    user: AccountId,
+) -> Result<Option<MemberRole>, Error> {
+    let statement = "select role from gateway_members where team_id = $1 and user_id = $2";
+    let found = sqlx::query(statement).bind(team.uuid()).bind(user.uuid()).fetch_optional(db).await?;
+    found.map(|found| row::parse(&found, "role")).transpose()
+}
+
 /// Accounts of a kind, newest first.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The text of a key: `tk-` and 256 random bits in the alphabet of base64url. It is shown once and kept as a digest.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 const BEGINNING: &str = "tk-";
 /// 32 bytes, six bits a character.
@@ -23,6 +23,14 @@ pub struct NewSecret {
     pub digest: toryo_domain::Digest,
     /// How people recognise it.
     pub prefix: String,
+}
+
+impl NewSecret {
+    /// The key itself, to be shown once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.text.expose_secret()
+    }
 }
 
 /// Makes a key.
@@ -51,7 +59,6 @@ pub fn looks_like_one(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn a_key_is_recognised_and_never_the_same() {

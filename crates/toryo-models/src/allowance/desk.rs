@@ -58,6 +58,8 @@ pub struct State {
     last_id: u64,
     /// When those who wait in vain were last looked for.
     looked: Instant,
+    /// Nobody is admitted any more.
+    closed: bool,
 }
 
 /// A call that waits.
@@ -132,6 +134,7 @@ impl Desk {
             blocked: HashSet::new(),
             last_id: 0,
             looked: now,
+            closed: false,
         };
         Self { ledger, config, state: Mutex::new(state), wake: Notify::new() }
     }
@@ -154,6 +157,9 @@ impl Desk {
         let waiting = {
             let now = Instant::now();
             let mut state = self.lock();
+            if state.closed {
+                return Err(Refusal::Unavailable);
+            }
             if who.items().is_empty() {
                 let at = state.clock.at(now);
                 return Ok(self.permit(who, at, ask.most, false));
@@ -206,7 +212,8 @@ impl Desk {
         }
         let waiting = {
             let mut state = self.lock();
-            state.pools.settle(who.items(), at, most, actual, credit);
+            let windows = if state.windows.hold(at) { state.windows } else { Windows::of(at) };
+            state.pools.settle(who.items(), &windows, most, actual, credit);
             !state.queue.is_empty()
         };
         if waiting {
@@ -236,6 +243,7 @@ impl Desk {
 impl State {
     /// Everybody who waits is told that the gateway stops.
     pub fn dismiss(&mut self) {
+        self.closed = true;
         self.queue = Queue::default();
     }
 
@@ -253,8 +261,7 @@ impl State {
 
     fn windows_at(&mut self, now: Instant) -> DateTime<Utc> {
         let at = self.clock.at(now);
-        let minute = self.windows.minute();
-        if at < minute || at - minute >= chrono::Duration::minutes(1) {
+        if !self.windows.hold(at) {
             self.windows = Windows::of(at);
         }
         at

@@ -108,9 +108,9 @@ impl Windows {
         Self([0, 1, 2, 3, 4, 5, 6].map(start))
     }
 
-    /// The minute they hold.
-    pub const fn minute(&self) -> DateTime<Utc> {
-        self.0[0]
+    /// Whether they hold this moment: all windows begin with a minute.
+    pub fn hold(&self, at: DateTime<Utc>) -> bool {
+        at >= self.0[0] && at - self.0[0] < chrono::Duration::minutes(1)
     }
 
     /// The window of an item.
@@ -167,7 +167,8 @@ impl Pool {
 /// All limits in use.
 #[derive(Debug, Default)]
 pub struct Pools {
-    pools: HashMap<Window, Pool>,
+    // Ids are ours: nobody can choose them so that they collide.
+    pools: HashMap<Window, Pool, foldhash::fast::RandomState>,
     low: HashSet<Window>,
 }
 
@@ -220,8 +221,7 @@ impl Pools {
     }
 
     /// Ends a call: gives its worst case back and takes what it really used.
-    pub fn settle(&mut self, items: &[Item], at: DateTime<Utc>, most: Spent, actual: Spent, credit: bool) {
-        let windows = Windows::of(at);
+    pub fn settle(&mut self, items: &[Item], windows: &Windows, most: Spent, actual: Spent, credit: bool) {
         for item in items.iter().filter(|item| item.limit != Limit::Requests) {
             let Some(pool) = self.pools.get_mut(&windows.window(item)) else { continue };
             let (held, used) = (need(item.limit, most), need(item.limit, actual));
@@ -374,3 +374,6 @@ impl Pools {
         left.fold(1.0, f64::min)
     }
 }
+
+#[cfg(test)]
+mod tests;

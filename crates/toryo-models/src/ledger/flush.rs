@@ -81,7 +81,7 @@ impl Flusher {
                 tokio::time::sleep(RETRY).await;
             }
         }
-        if journal::files(&left.folder).is_empty() {
+        if left.is_read() {
             left.remove();
         }
     }
@@ -92,6 +92,8 @@ impl Flusher {
             if let Err(error) = writer.close() {
                 let cause: &dyn std::error::Error = &error;
                 tracing::warn!(cause, "the ledger's journal cannot begin a new file");
+                // Its rows are written when there is room again.
+                self.ledger.0.rows.notify_one();
             }
             writer.current()
         };
@@ -111,7 +113,8 @@ impl Flusher {
             }
             Err(error) => {
                 let cause: &dyn std::error::Error = &error;
-                tracing::error!(cause, file = %file.display(), "a journal of the ledger cannot be read; it stays");
+                tracing::error!(cause, file = %file.display(), "a journal of the ledger cannot be read; it is put aside");
+                let _stays_where_it_is = std::fs::rename(file, file.with_extension("unread"));
                 return;
             }
         };

@@ -115,6 +115,12 @@ impl Left {
         text.lines().filter_map(|line| line.parse().ok()).collect()
     }
 
+    /// Whether no file of it waits, nor was put aside.
+    pub fn is_read(&self) -> bool {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).all(|name| name == LOCK || name == INSTANCES)
+    }
+
     /// Nothing in it is needed any more.
     pub fn remove(self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
