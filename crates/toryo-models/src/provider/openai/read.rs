@@ -3,19 +3,21 @@
 use crate::chat::{Completion, Output, Stop, ToolCall};
 use crate::provider::{ProviderError, failure};
 use crate::reply::Usage;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
 
 /// The body of a successful answer.
 #[derive(Deserialize)]
 struct Whole<'a> {
     #[serde(borrow)]
     choices: Vec<Choice<'a>>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    model: Text<'a>,
     usage: Option<Tokens>,
 }
 
@@ -23,8 +25,8 @@ struct Whole<'a> {
 struct Choice<'a> {
     #[serde(borrow)]
     message: Said<'a>,
-    #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    finish_reason: Text<'a>,
 }
 
 /// What a message says, or a piece of one.
@@ -32,22 +34,82 @@ struct Choice<'a> {
 #[serde(default)]
 pub(super) struct Said<'a> {
     #[serde(borrow)]
-    pub(super) content: Option<&'a RawValue>,
+    pub(super) content: Text<'a>,
     #[serde(borrow)]
-    pub(super) refusal: Option<&'a RawValue>,
+    pub(super) refusal: Text<'a>,
     /// As DeepSeek and vLLM call it.
     #[serde(borrow)]
-    reasoning_content: Option<&'a RawValue>,
+    reasoning_content: Text<'a>,
     /// As OpenRouter and newer servers call it.
     #[serde(borrow)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) tool_calls: Option<&'a RawValue>,
+    reasoning: Text<'a>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) tool_calls: Vec<Call>,
 }
 
 impl Said<'_> {
-    pub(super) fn reasoning(&self) -> String {
-        text(self.reasoning_content.or(self.reasoning))
+    pub(super) fn reasoning(&self) -> &str {
+        if self.reasoning_content.0.is_empty() { &self.reasoning.0 } else { &self.reasoning_content.0 }
+    }
+}
+
+/// A text, borrowed where it holds no escapes. Texts in parts, as some servers send them, become one; `null` and
+/// anything else is none.
+#[derive(Default)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+                let mut text = String::new();
+                while let Some(part) = parts.next_element::<Value>()? {
+                    text.push_str(part["text"].as_str().unwrap_or_default());
+                }
+                Ok(Text(Cow::Owned(text)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text::default())
+            }
+        }
+        deserializer.deserialize_any(Read)
     }
 }
 
@@ -126,44 +188,41 @@ pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserializ
     Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
+/// JSON of a text: looking at the whole for UTF-8 once is quicker than at each piece of it.
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+}
+
 /// The first choice of an answer.
 pub(super) fn completion(body: &[u8], asked_model: &str) -> Result<Completion, ProviderError> {
-    let whole: Whole<'_> =
-        serde_json::from_slice(body).map_err(|_| failure::not_an_answer("not a chat completion in JSON"))?;
-    let choice = whole.choices.first().ok_or_else(|| failure::not_an_answer("without a choice"))?;
+    let whole: Option<Whole<'_>> = parse(body);
+    let whole = whole.ok_or_else(|| failure::not_an_answer("not a chat completion in JSON"))?;
+    let choice =
+        whole.choices.into_iter().next().ok_or_else(|| failure::not_an_answer("without a choice"))?;
     let mut output = Vec::new();
-    let mut push = |text: String, make: fn(String) -> Output| {
+    let mut push = |text: &str, make: fn(String) -> Output| {
         if !text.is_empty() {
-            output.push(make(text));
+            output.push(make(text.to_owned()));
         }
     };
-    push(choice.message.reasoning(), |text| Output::Reasoning { text, native: None });
-    push(text(choice.message.content), Output::Text);
-    let refusal = text(choice.message.refusal);
-    let refused = !refusal.is_empty();
-    push(refusal, Output::Refusal);
-    let called = calls(choice.message.tool_calls)?;
-    output.extend(called.into_iter().map(|call| {
+    let said = choice.message;
+    push(said.reasoning(), |text| Output::Reasoning { text, native: None });
+    push(&said.content.0, Output::Text);
+    push(&said.refusal.0, Output::Refusal);
+    let refused = !said.refusal.0.is_empty();
+    output.extend(said.tool_calls.into_iter().map(|call| {
         let id = call.id.unwrap_or_default();
         let name = call.function.name.clone().unwrap_or_default();
         Output::ToolCall(ToolCall { id, name, arguments: call.function.arguments() })
     }));
-    let finish = text(choice.finish_reason);
-    let model = Some(text(whole.model)).filter(|model| !model.is_empty());
+    let model = Some(whole.model.0.into_owned()).filter(|model| !model.is_empty());
     Ok(Completion {
-        id: text(whole.id),
+        id: whole.id.0.into_owned(),
         model: model.unwrap_or_else(|| asked_model.to_owned()),
         output,
-        stop: stop(&finish, refused),
+        stop: stop(&choice.finish_reason.0, refused),
         usage: whole.usage.map(Usage::from),
     })
-}
-
-pub(super) fn calls(calls: Option<&RawValue>) -> Result<Vec<Call>, ProviderError> {
-    let Some(calls) = calls else { return Ok(Vec::new()) };
-    let calls: Option<Vec<Call>> = serde_json::from_str(calls.get())
-        .map_err(|_| failure::not_an_answer("with function calls that cannot be read"))?;
-    Ok(calls.unwrap_or_default())
 }
 
 /// What servers invent counts as the end: the content decides.
@@ -174,19 +233,6 @@ pub(super) fn stop(reason: &str, refused: bool) -> Stop {
         _ if refused => Stop::Refusal,
         "tool_calls" | "function_call" => Stop::ToolUse,
         _ => Stop::End,
-    }
-}
-
-/// A text; texts in parts, as some servers send them, become one. Anything else is none.
-pub(super) fn text(value: Option<&RawValue>) -> String {
-    let Some(value) = value.map(RawValue::get) else { return String::new() };
-    match value.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(value).unwrap_or_default(),
-        Some(b'[') => {
-            let parts: Vec<Value> = serde_json::from_str(value).unwrap_or_default();
-            parts.iter().filter_map(|part| part["text"].as_str()).collect()
-        }
-        _ => String::new(),
     }
 }
 
