@@ -11,6 +11,7 @@ use crate::prices;
 use crate::provider::ProviderError;
 use crate::reply::Usage;
 use crate::route::Routed;
+use crate::route::trace::CallSpan;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use toryo_domain::{CallId, FailureClass, Usd};
@@ -26,6 +27,8 @@ pub(super) struct Bill {
     /// Bytes of the answer so far, to count tokens where the provider does not.
     answer_bytes: u64,
     guessed_input: u64,
+    /// Open until the bill is closed.
+    trace: Option<CallSpan>,
 }
 
 impl Bill {
@@ -79,6 +82,7 @@ impl Bill {
             usage: None,
             answer_bytes: 0,
             guessed_input,
+            trace: None,
         }
     }
 
@@ -106,12 +110,14 @@ impl Bill {
             self.call.first_token_ms = Some(millis(routed.first_token));
         }
         self.price = by.price;
+        self.trace = Some(routed.trace.clone());
     }
 
     /// An answer of before is given: nothing is used and nothing is paid.
     pub(super) fn kept(&mut self, deployment: &str, state: CacheState) {
         self.call.deployment = deployment.into();
         self.call.cache = state;
+        CallSpan::kept(&self.call.route, deployment, state);
     }
 
     /// This deployment is asked, and no other.
@@ -199,6 +205,9 @@ impl Bill {
             ..self.call.clone()
         };
         let cost = call.cost;
+        if let Some(trace) = self.trace.take() {
+            trace.cost(cost);
+        }
         self.call.cost = cost;
         permit.settle(call).map_err(not_journalled)?;
         Ok(cost)
