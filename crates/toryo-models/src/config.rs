@@ -8,6 +8,7 @@ mod base_url;
 mod check;
 mod embeddings;
 mod in_force;
+pub mod litellm;
 mod route;
 
 pub use aws::Aws;

@@ -281,6 +281,7 @@ impl Inner {
         };
         restorer.completion(&mut whole.completion);
         let reply = reply_of(whole.completion);
+        routed.trace.cost(routed.by.price.map_or(Usd::ZERO, |price| prices::cost(&price, &reply.usage)));
         Ok(Answer { reply, by: routed.by, attempts: routed.attempts, latency: started.elapsed() })
     }
 

@@ -176,9 +176,10 @@ impl Taker<'_> {
             out.push_str(&text[end..]);
             *text = out;
         }
-        if let Ok(mut value) = serde_json::from_str::<Value>(text)
-            && self.strings(&mut value)
-        {
+        let Ok(mut value) = serde_json::from_str::<Value>(text) else { return };
+        let before = value.clone();
+        self.strings(&mut value);
+        if value != before {
             *text = value.to_string();
         }
     }
@@ -192,18 +193,12 @@ impl Taker<'_> {
         }
     }
 
-    /// Whether a string of it was changed.
-    fn strings(&mut self, value: &mut Value) -> bool {
+    fn strings(&mut self, value: &mut Value) {
         match value {
-            Value::String(text) => {
-                let before = text.len();
-                let found = !self.mask.find(text).is_empty();
-                self.words(text);
-                found || text.len() != before
-            }
-            Value::Array(values) => values.iter_mut().fold(false, |any, value| self.strings(value) || any),
-            Value::Object(fields) => fields.values_mut().fold(false, |any, value| self.strings(value) || any),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+            Value::String(text) => self.words(text),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.strings(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.strings(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 }

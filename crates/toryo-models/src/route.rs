@@ -16,6 +16,7 @@ mod member;
 pub mod optimise;
 mod score;
 mod strategy;
+pub mod trace;
 
 pub use score::Work;
 
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 use tokio::time::Instant;
 use toryo_domain::Usd;
+use trace::{CallSpan, Vendor};
 
 /// Time to answer where a provider says nothing.
 const DEFAULT_ANSWER_LIMIT: Duration = Duration::from_secs(300);
@@ -113,6 +115,8 @@ pub struct Routed {
     pub attempts: u32,
     /// From the first request to the first token, or to the whole answer.
     pub first_token: Duration,
+    /// The call's span.
+    pub trace: CallSpan,
 }
 
 /// Who answered.
@@ -179,7 +183,8 @@ impl Router {
             let endpoint = config.providers.get(&deployment.provider);
             let limit = endpoint.map_or(DEFAULT_ANSWER_LIMIT, |endpoint| endpoint.timeout());
             let limit = route.time.answer_seconds.map_or(limit, Duration::from_secs);
-            Arc::new(Member::new(deployment.clone(), provider, limit))
+            let vendor = endpoint.map(Vendor::of).unwrap_or_default();
+            Arc::new(Member::new(deployment.clone(), provider, limit).of(vendor))
         };
         let routes = config.routes.iter().map(|(alias, route)| {
             for one in route.deployments.iter().filter(|one| one.price.is_none()) {
@@ -272,6 +277,23 @@ impl Router {
         let deadline = Instant::now() + Duration::from_secs(self.retry.total_seconds);
         let started = Instant::now();
         let mut attempts = 0;
+        let trace = CallSpan::begin(question);
+        let answer = self.ask_routes(question, deadline, &trace, &mut attempts).await;
+        answer.map(|(route, begun)| begun.routed(route, attempts, started, trace.clone())).inspect_err(
+            |error| {
+                trace.failed(error, attempts);
+            },
+        )
+    }
+
+    /// The attempts on the route that was asked, and on those that it falls back to.
+    async fn ask_routes(
+        &self,
+        question: &Question<'_>,
+        deadline: Instant,
+        trace: &CallSpan,
+        attempts: &mut u32,
+    ) -> Result<(&str, Begun), Error> {
         let mut tried: Vec<&str> = Vec::new();
         let mut alias = question.route;
         loop {
@@ -280,9 +302,9 @@ impl Router {
             if route.members.iter().all(|member| member.provider.is_none()) {
                 return Err(no_key(alias, route));
             }
-            let round = self.ask_route(name, route, question, deadline, &mut attempts).await;
+            let round = self.ask_route(name, route, question, deadline, trace, attempts).await;
             let failed = match round {
-                Ok(begun) => return Ok(begun.routed(name, attempts, started)),
+                Ok(begun) => return Ok((name, begun)),
                 Err(failed) => failed,
             };
             let next = Trouble::of(&failed.source)
@@ -304,6 +326,7 @@ impl Router {
         route: &Route,
         question: &Question<'_>,
         deadline: Instant,
+        trace: &CallSpan,
         attempts: &mut u32,
     ) -> Result<Begun, Failed> {
         let policy = Policy::until(self.retry, self.chance(), deadline);
@@ -316,7 +339,7 @@ impl Router {
                 Choice::Member(at) => {
                     let second = self.second(route, question, &failed_here, at);
                     let limits = Limits { time: route.config.time, end: deadline };
-                    match attempt::run(&route.members[at], second, question, limits, attempts).await {
+                    match attempt::run(&route.members[at], second, question, limits, trace, attempts).await {
                         Ok(begun) => return Ok(begun),
                         Err(source) => {
                             let provider = &route.members[at].deployment.provider;

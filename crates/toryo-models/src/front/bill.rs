@@ -11,6 +11,7 @@ use crate::prices;
 use crate::provider::ProviderError;
 use crate::reply::Usage;
 use crate::route::Routed;
+use crate::route::trace::CallSpan;
 use crate::tokens;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(super) struct Bill {
     answer: String,
     question: Bytes,
     guessed_input: u64,
+    /// Open until the bill is closed.
+    trace: Option<CallSpan>,
 }
 
 impl Bill {
@@ -89,6 +92,7 @@ impl Bill {
             answer: String::new(),
             question: Bytes::new(),
             guessed_input,
+            trace: None,
         }
     }
 
@@ -116,12 +120,14 @@ impl Bill {
             self.call.first_token_ms = Some(millis(routed.first_token));
         }
         self.price = by.price;
+        self.trace = Some(routed.trace.clone());
     }
 
     /// An answer of before is given: nothing is used and nothing is paid.
     pub(super) fn kept(&mut self, deployment: &str, state: CacheState) {
         self.call.deployment = deployment.into();
         self.call.cache = state;
+        CallSpan::kept(&self.call.route, deployment, state);
     }
 
     /// This deployment is asked, and no other.
@@ -209,6 +215,9 @@ impl Bill {
             ..self.call.clone()
         };
         let cost = call.cost;
+        if let Some(trace) = self.trace.take() {
+            trace.cost(cost);
+        }
         self.call.cost = cost;
         permit.settle(call).map_err(not_journalled)?;
         Ok(cost)

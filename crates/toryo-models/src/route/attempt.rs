@@ -1,6 +1,7 @@
 //! One attempt on one deployment: the request, its time limits, and the stream of its answer, watched to its end.
 
 use super::member::{Busy, Member, UnderWay};
+use super::trace::{AttemptSpan, CallSpan};
 use super::{By, Question, Routed, Wanted};
 use crate::chat::{Chat, Event};
 use crate::config::{Deployment, TimeLimits};
@@ -24,10 +25,11 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) fn routed(self, route: &str, attempts: u32, started: Instant) -> Routed {
+    pub(super) fn routed(self, route: &str, attempts: u32, started: Instant, trace: CallSpan) -> Routed {
         let first_token = self.at.saturating_duration_since(started);
         let Self { answer, by, native, .. } = self;
-        Routed { answer, route: route.to_owned(), by, native, attempts, first_token }
+        trace.answered(route, &by, attempts);
+        Routed { answer, route: route.to_owned(), by, native, attempts, first_token, trace }
     }
 }
 
@@ -73,17 +75,18 @@ pub(super) async fn run(
     second: Option<(Duration, &Arc<Member>)>,
     question: &Question<'_>,
     limits: Limits,
+    trace: &CallSpan,
     attempts: &mut u32,
 ) -> Result<Begun, ProviderError> {
     *attempts += 1;
-    let asking = begin(first, question, limits);
+    let asking = begin(first, question, limits, trace.attempt(first, question, *attempts));
     let Some((after, other)) = second else { return asking.await };
     tokio::pin!(asking);
     match timeout(after, &mut asking).await {
         Ok(outcome) => outcome,
         Err(_) => {
             *attempts += 1;
-            let hedge = begin(other, question, limits);
+            let hedge = begin(other, question, limits, trace.attempt(other, question, *attempts));
             tokio::pin!(hedge);
             // The first success counts; a failure waits for the other.
             tokio::select! {
@@ -98,15 +101,17 @@ async fn begin(
     member: &Arc<Member>,
     question: &Question<'_>,
     limits: Limits,
+    span: AttemptSpan,
 ) -> Result<Begun, ProviderError> {
     let deployment = &member.deployment;
     let output = output_tokens(question, deployment);
     let tokens = question.input_tokens + u64::from(output);
-    let under_way = member.begin(tokens, Instant::now());
+    let under_way = member.begin(tokens, Instant::now()).traced(span);
     let end = limits.end.min(Instant::now() + member.answer_limit);
     match ask(member, question, output, limits, end).await {
         Ok(Answer::Whole(whole)) => {
             under_way.began();
+            under_way.span().whole(&whole.completion);
             under_way.succeeded();
             let (by, native) = (by(member), native(member, question).is_some());
             Ok(Begun { answer: Answer::Whole(whole), by, native, at: Instant::now() })
@@ -190,6 +195,7 @@ async fn first_token(
         let error = match next {
             Ok(Some(Ok(piece))) => {
                 let says_something = piece.events.iter().any(|event| !matches!(event, Event::Begin { .. }));
+                under_way.span().piece(&piece);
                 held.push_back(piece);
                 if says_something {
                     under_way.began();
@@ -252,7 +258,12 @@ impl Watched {
                 let limit = self.between;
                 let until = (Instant::now() + limit).min(self.end);
                 match timeout_at(until, self.stream.next()).await {
-                    Ok(Some(piece)) => piece,
+                    Ok(Some(piece)) => {
+                        if let (Ok(piece), Some(under_way)) = (&piece, &self.under_way) {
+                            under_way.span().piece(piece);
+                        }
+                        piece
+                    }
                     Ok(None) if self.stopped => {
                         self.under_way.take()?.succeeded();
                         return None;

@@ -2,6 +2,7 @@
 
 use super::breaker::Breaker;
 use super::score::Standing;
+use super::trace::{AttemptSpan, Vendor};
 use crate::config::{Deployment, Price};
 use crate::provider::{ModelProvider, ProviderError};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) provider: Option<Arc<dyn ModelProvider>>,
     /// The longest time for one answer.
     pub(crate) answer_limit: Duration,
+    /// As spans name it.
+    pub(crate) vendor: Vendor,
     under_way: AtomicU32,
     seen: Mutex<Seen>,
 }
@@ -81,7 +84,19 @@ impl Member {
             counted: 0,
             minute: Minute { since: Instant::now(), requests: 0, tokens: 0 },
         };
-        Self { deployment, provider, answer_limit, under_way: AtomicU32::new(0), seen: Mutex::new(seen) }
+        Self {
+            deployment,
+            provider,
+            answer_limit,
+            vendor: Vendor::default(),
+            under_way: AtomicU32::new(0),
+            seen: Mutex::new(seen),
+        }
+    }
+
+    /// Behind this vendor's endpoint.
+    pub(crate) fn of(self, vendor: Vendor) -> Self {
+        Self { vendor, ..self }
     }
 
     /// A recording's replies cost nothing.
@@ -127,7 +142,7 @@ impl Member {
         seen.minute.tokens += tokens;
         drop(seen);
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay { member: Arc::clone(self), since: now, told: false }
+        UnderWay { member: Arc::clone(self), since: now, told: false, span: AttemptSpan::none() }
     }
 
     pub(crate) fn under_way(&self) -> u32 {
@@ -186,9 +201,20 @@ pub(crate) struct UnderWay {
     member: Arc<Member>,
     since: Instant,
     told: bool,
+    span: AttemptSpan,
 }
 
 impl UnderWay {
+    /// Under this span.
+    pub(crate) fn traced(mut self, span: AttemptSpan) -> Self {
+        self.span = span;
+        self
+    }
+
+    pub(crate) const fn span(&self) -> &AttemptSpan {
+        &self.span
+    }
+
     pub(crate) const fn member(&self) -> &Arc<Member> {
         &self.member
     }
@@ -200,6 +226,7 @@ impl UnderWay {
     /// The answer begins.
     pub(crate) fn began(&self) -> Duration {
         let took = self.since.elapsed();
+        self.span.began(took);
         let mut seen = self.member.seen();
         seen.first_token = Some(mean(seen.first_token, took));
         took
@@ -219,6 +246,7 @@ impl UnderWay {
     /// It failed; what that says of the deployment depends on the failure.
     pub(crate) fn failed(mut self, error: &ProviderError) {
         self.told = true;
+        self.span.failed(error);
         let now = Instant::now();
         let mut seen = self.member.seen();
         match error {
@@ -256,6 +284,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.member.under_way.fetch_sub(1, Ordering::Relaxed);
         if !self.told {
+            self.span.abandoned();
             self.member.seen().breaker.abandoned(Instant::now());
         }
     }
