@@ -242,7 +242,24 @@ mod tests {
         // By hand: days 100 200 500 400 500 600 6200, mean 8500/7, slope (-300-400-500+0+500+1200+18600)/28.
         assert_eq!(analysis.total_usd, 8500.0);
         assert!((analysis.weekly_trend_usd - 19_100.0 / 28.0).abs() < 1e-9, "{analysis:?}");
-        insta::assert_json_snapshot!((&analysis, suggest(&analysis)));
+        let rounded = |usd: f64| (usd * 1000.0).round() / 1000.0;
+        assert_eq!(rounded(analysis.daily_average_usd), 1214.286);
+        assert_eq!((analysis.burn_rate, rounded(analysis.projected_usd)), (0.85, 11_228.571));
+        let models: Vec<_> =
+            analysis.models.iter().map(|it| (it.model.as_str(), it.usd, rounded(it.share))).collect();
+        assert_eq!(models, [("gpt-4o", 5700.0, 0.671), ("gpt-5", 2800.0, 0.329)]);
+        let suggestions: Vec<_> = suggest(&analysis)
+            .into_iter()
+            .map(|it| (it.about, it.severity, it.model, rounded(it.saves_usd)))
+            .collect();
+        assert_eq!(
+            suggestions,
+            [
+                (About::BudgetWarning, Severity::Critical, None, 1500.0),
+                (About::ModelSubstitution, Severity::High, Some("gpt-4o".into()), 1710.0),
+                (About::SpendingTrend, Severity::Medium, None, 2728.571),
+            ]
+        );
     }
 
     #[test]
