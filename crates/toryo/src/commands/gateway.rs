@@ -12,8 +12,8 @@ use toryo_models::accounts::master;
 const NO_KEY: &str =
     "no key is set: put the operator's key, or one that administers, into the environment as TORYO_KEY";
 
-/// The key that administers: `TORYO_KEY`, else the operator's own from the environment, else the one that `toryo up` made
-/// in its data folder.
+/// The key that administers: `TORYO_KEY`, else the operator's own from the environment, else the one kept in the data
+/// folder.
 pub fn key(config: Option<&Config>) -> Option<String> {
     let set = |name| std::env::var(name).ok().filter(|key| !key.is_empty());
     let made = || {
