@@ -1,6 +1,8 @@
-//! What the tests run against: a container engine, the sandbox's image, a database, a message server.
+//! What the tests run against: a container engine, the sandbox's image, a database, a message server,
+//! the Python clients.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,6 +12,7 @@ use toryo_embedded::{Durability, Options, Stack};
 
 use crate::{
     child::{self, Signals},
+    clients,
     dockerd::{self, Dockerd},
     engine::Engine,
     workspace,
@@ -23,6 +26,7 @@ pub(crate) struct TestBed {
     pub(crate) engine: Engine,
     _dockerd: Option<Dockerd>,
     image: String,
+    python: PathBuf,
 }
 
 impl TestBed {
@@ -36,21 +40,23 @@ impl TestBed {
         }
         let dockerd = plan.carry_out(&engine, &folder, signals).await?;
         let image = build_image(signals).await?;
+        let python = clients::prepare(&folder, signals).await?;
         let options =
             Options::new(&folder).durability(Durability::Tests).on_progress(|line| eprintln!("{line}"));
         let stack = signals.guard(async { Ok(Stack::start(options).await?) }).await?;
         if stack.is_owner() {
             drop_old_databases(&stack).await?;
         }
-        Ok(Self { stack, engine, _dockerd: dockerd, image })
+        Ok(Self { stack, engine, _dockerd: dockerd, image, python })
     }
 
     /// What the tests read.
-    pub(crate) fn variables(&self) -> [(&'static str, &str); 3] {
+    pub(crate) fn variables(&self) -> [(&'static str, &OsStr); 4] {
         [
-            ("TORYO_TEST_DATABASE_URL", self.stack.database_url()),
-            ("TORYO_TEST_NATS_URL", self.stack.nats_url()),
-            ("TORYO_TEST_SANDBOX_IMAGE", &self.image),
+            ("TORYO_TEST_DATABASE_URL", self.stack.database_url().as_ref()),
+            ("TORYO_TEST_NATS_URL", self.stack.nats_url().as_ref()),
+            ("TORYO_TEST_SANDBOX_IMAGE", self.image.as_ref()),
+            (clients::VARIABLE, self.python.as_ref()),
         ]
     }
 

@@ -9,6 +9,7 @@ mod bed;
 mod bench;
 mod check;
 mod child;
+mod clients;
 mod dockerd;
 mod engine;
 mod evidence;
@@ -47,8 +48,9 @@ enum Command {
     /// Runs formatting, lints and all tests, with all set-up, and proves that the real servers were used
     ///
     /// Starts a Postgres with pgvector and a nats-server under target/toryo-test, a container engine where none
-    /// answers, and builds the sandbox's image. The tests find them in TORYO_TEST_DATABASE_URL,
-    /// TORYO_TEST_NATS_URL and TORYO_TEST_SANDBOX_IMAGE. Afterwards it reads from the three servers how much
+    /// answers, builds the sandbox's image, and installs the Python clients that the gateway is tested with. The
+    /// tests find them in TORYO_TEST_DATABASE_URL, TORYO_TEST_NATS_URL, TORYO_TEST_SANDBOX_IMAGE and
+    /// TORYO_TEST_PYTHON. Afterwards it reads from the three servers how much
     /// they were used, and fails where one was not. Everything it started is stopped, also after a failure.
     Test(test::Arguments),
     /// Starts what the tests need and prints the exports, for running single tests by hand

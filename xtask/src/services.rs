@@ -11,7 +11,7 @@ pub(crate) async fn run(signals: &mut Signals) -> Result<ExitCode> {
     test::build(signals).await?;
     let bed = TestBed::start(signals).await?;
     for (name, value) in bed.variables() {
-        println!("export {name}='{value}'");
+        println!("export {name}='{}'", value.display());
     }
     eprintln!("running; Ctrl-C stops them");
     signals.next().await;

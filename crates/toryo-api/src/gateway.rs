@@ -19,7 +19,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 use toryo_models::dialect::embeddings::{EmbeddingAnswer, EmbeddingQuestion};
 use toryo_models::dialect::{Refused, RefusedKind, read_head};
@@ -75,6 +75,7 @@ pub fn router<S>(door: Arc<dyn Door>, max_body_bytes: usize) -> Router<S> {
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
+        .route("/v1/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .with_state(Face { door, max_body_bytes })
 }
@@ -110,6 +111,11 @@ async fn model(State(face): State<Face>, Path(alias): Path<String>, parts: Parts
             reply::refused(&Refused::new(RefusedKind::NotFound, text), list::dialect(&parts))
         }
     }
+}
+
+async fn unknown(parts: Parts) -> Response {
+    let text = format!("this gateway does not serve `{:.100}`", parts.uri.path());
+    reply::refused(&Refused::new(RefusedKind::NotFound, text), list::dialect(&parts))
 }
 
 async fn wrong_method(parts: Parts) -> Response {

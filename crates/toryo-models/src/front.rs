@@ -23,6 +23,7 @@ use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
 use crate::embeddings::Embedder;
+use crate::error::Error;
 use crate::inbound::Inbound;
 use crate::journal::Spent;
 use crate::ledger::CacheState;
@@ -213,7 +214,7 @@ impl Front {
         let mask = self.mask.as_deref().ok_or_else(no_mask)?;
         let (chat, restorer) = masked(&*call.chat()?, mask);
         let restorer = (masking == Masking::Restore).then_some(restorer);
-        Ok(Call { chat: OnceLock::from(Arc::new(chat)), masked: true, restorer, ..call })
+        Ok(Call { chat: OnceLock::from(Ok(Arc::new(chat))), masked: true, restorer, ..call })
     }
 
     /// A call that no cache answers.
@@ -260,7 +261,10 @@ impl Front {
                 serve(&call, routed, bill, keep)
             }
             Err(error) => {
-                let refused = refused(&error);
+                let refused = match (&error, call.unreadable()) {
+                    (Error::Provider { source: ProviderError::Rejected { .. }, .. }, Some(bad)) => bad.into(),
+                    _ => refused(&error),
+                };
                 bill.failed(&error, refused.kind.status(call.inbound.dialect));
                 Err(refused)
             }
@@ -367,7 +371,7 @@ impl std::fmt::Debug for Front {
 /// A client's call, read into neutral words when somebody needs them.
 struct Call {
     inbound: Inbound,
-    chat: OnceLock<Arc<Chat>>,
+    chat: OnceLock<Result<Arc<Chat>, dialect::BadRequest>>,
     /// The chat has placeholders for what is sensitive; so have answers that are kept.
     masked: bool,
     /// Puts the values back into the answer, where the route says so.
@@ -376,11 +380,12 @@ struct Call {
 
 impl Call {
     fn chat(&self) -> Result<Arc<Chat>, dialect::BadRequest> {
-        if let Some(chat) = self.chat.get() {
-            return Ok(Arc::clone(chat));
-        }
-        let chat = Arc::new(dialect::read_chat(&self.inbound)?);
-        Ok(Arc::clone(self.chat.get_or_init(|| chat)))
+        self.chat.get_or_init(|| dialect::read_chat(&self.inbound).map(Arc::new)).clone()
+    }
+
+    /// What is wrong with the question, where somebody had to read it and could not.
+    fn unreadable(&self) -> Option<dialect::BadRequest> {
+        self.chat.get()?.as_ref().err().cloned()
     }
 
     /// The answer as the client is to see it.

@@ -212,6 +212,10 @@ async fn errors_speak_the_dialect_and_say_when_to_come_again() {
     assert_eq!((status, header(&headers, "x-should-retry")), (StatusCode::TOO_MANY_REQUESTS, "false"));
     let (status, _, _) = send(&routes, Request::get("/v1/messages").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    let (status, _, body) = send(&routes, post("/v1/messages/count_tokens", CHAT)).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let text = "this gateway does not serve `/v1/messages/count_tokens`";
+    assert_eq!((status, &body["error"]["message"]), (StatusCode::NOT_FOUND, &Value::from(text)));
 }
 
 #[tokio::test]

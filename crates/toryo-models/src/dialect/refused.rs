@@ -78,8 +78,13 @@ impl RefusedKind {
         const INVALID: &str = "invalid_request_error";
         match self {
             Self::BadRequest => Words(400, INVALID, None, 400, INVALID),
-            Self::KeyRefused => Words(401, INVALID, Some("invalid_api_key"), 401, "authentication_error"),
-            Self::Forbidden => Words(403, INVALID, Some("permission_denied"), 403, "permission_error"),
+            // OpenAI itself says `invalid_request_error`, which LiteLLM takes for 400.
+            Self::KeyRefused => {
+                Words(401, "authentication_error", Some("invalid_api_key"), 401, "authentication_error")
+            }
+            Self::Forbidden => {
+                Words(403, "permission_error", Some("permission_denied"), 403, "permission_error")
+            }
             Self::NotFound => Words(404, INVALID, Some("model_not_found"), 404, "not_found_error"),
             Self::TooLarge => Words(413, INVALID, Some("request_too_large"), 413, "request_too_large"),
             Self::RateLimited => {
