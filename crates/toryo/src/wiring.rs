@@ -27,6 +27,7 @@ use toryo_models::route::Router;
 use toryo_models::{Embedder, Gateway, Providers};
 use toryo_policy::Masker;
 use toryo_sandbox::DockerSandbox;
+use toryo_telemetry::{Logs, Traces};
 
 /// Indexes of commits kept in memory at once, and the most bytes that they, and builds at work, may take.
 const INDEXES: usize = 8;
@@ -59,7 +60,22 @@ pub fn logging(config: &Config) -> Result<()> {
         LogFormat::Json => toryo_telemetry::Format::Json,
     };
     let mask = Arc::new(move |line: &str| masker.mask(line).into_owned());
-    Ok(toryo_telemetry::start(format, &config.log.filter, mask)?)
+    let logs = Logs { format, filter: &config.log.filter, mask, without: toryo_models::route::trace::TARGET };
+    Ok(toryo_telemetry::start(logs, traces(config).as_ref())?)
+}
+
+/// Where spans go; nowhere without an address.
+fn traces(config: &Config) -> Option<Traces> {
+    let said = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    let addressed = config.telemetry.otlp_endpoint.is_some()
+        || said("OTEL_EXPORTER_OTLP_ENDPOINT")
+        || said("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    (addressed && !disabled).then(|| Traces {
+        endpoint: config.telemetry.otlp_endpoint.clone(),
+        headers: config.telemetry.otlp_headers.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 fn masker(config: &Config) -> Masker {
