@@ -1,6 +1,6 @@
 //! Puts the parts together: settings in, a running service out.
 
-use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositories};
+use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositories, sensitive};
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +23,7 @@ use toryo_models::accounts::Accounts;
 use toryo_models::front::{Embedders, Front};
 use toryo_models::journal::postgres::PostgresJournal;
 use toryo_models::journal::strict::StrictJournal;
+use toryo_models::mask::Mask;
 use toryo_models::route::Router;
 use toryo_models::{Embedder, Gateway, Providers};
 use toryo_policy::Masker;
@@ -78,6 +79,11 @@ fn traces(config: &Config) -> Option<Traces> {
     })
 }
 
+/// What routes that mask take for sensitive.
+fn sensitive(config: &Config) -> Arc<dyn Mask> {
+    Arc::new(sensitive::Sensitive::of(config))
+}
+
 fn masker(config: &Config) -> Masker {
     Masker::new(config.secrets())
 }
@@ -112,7 +118,8 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
     let store = Arc::new(pulls::BlackboardPulls::new(db.clone(), config.public_url()));
     let forge = Local::new(config.data_dir.join("mirrors"), store, config.forge.clone());
     let router = Arc::new(router(config, replay)?);
-    let gateway = Gateway::over(Arc::clone(&router), Arc::new(PostgresJournal::new(db.clone())));
+    let gateway = Gateway::over(Arc::clone(&router), Arc::new(PostgresJournal::new(db.clone())))
+        .with_mask(sensitive(config));
     let agents = toryo_agents::Config { public_url: Some(config.public_url()), ..config.agents.clone() };
     let tools = Tools {
         forge: Arc::new(forge),
@@ -176,7 +183,8 @@ pub fn replay_tools(
         forge,
         sandbox: tools.sandbox.clone(),
         sandbox_limits: tools.sandbox_limits.clone(),
-        gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?,
+        gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?
+            .with_mask(sensitive(config)),
         indexes: IndexCache::new(INDEXES),
         meaning: Meaning::Recorded(near),
         guardrails: tools.guardrails.clone(),
@@ -207,7 +215,7 @@ impl Parts {
         let embedder = Embedder::from_config(&config.models)?;
         let embedders = Embedders::of(&config.models.in_force()?)?;
         let front = Front::new(Arc::clone(&self.router), accounts, config.models.cache_bytes, embedder);
-        Ok(front.with_embedders(embedders))
+        Ok(front.with_embedders(embedders).with_mask(sensitive(config)))
     }
 
     /// The HTTP side over these parts.
