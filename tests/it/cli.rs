@@ -180,3 +180,32 @@ async fn a_bare_repository_is_indexed_once_and_then_known() {
     let none = toryo(&["index", "--repo", &bare, "--cache", &path("bare.git/HEAD"), "--json"]).await;
     assert_eq!(lines(&none)[0]["symbols"], first["symbols"], "{}", text(&none.stderr));
 }
+
+#[tokio::test]
+async fn another_gateways_models_become_settings_that_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let theirs = write(
+        "config.yaml",
+        "model_list:\n- model_name: fast\n  litellm_params: {model: groq/llama, api_key: sk-secret, rpm: 9}\n\
+         litellm_settings: {drop_params: true}\n",
+    );
+    let imported = toryo(&["models", "import", &theirs]).await;
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    assert!(text(&imported.stderr).contains("litellm_settings.drop_params"), "{}", text(&imported.stderr));
+    assert!(!text(&imported.stdout).contains("sk-secret"));
+    let ours = write("toryo.toml", &text(&imported.stdout));
+    let checked = toryo(&["--config", &ours, "config", "check"]).await;
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+
+    let nothing = write("nothing.yaml", "model_list:\n- model_name: a\n  litellm_params: {model: sagemaker/x}\n");
+    let refused = toryo(&["models", "import", &nothing]).await;
+    assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true));
+    let absent = toryo(&["models", "import", "/nowhere.yaml"]).await;
+    assert_eq!(absent.status.code(), Some(1));
+    assert_eq!(toryo(&["models", "import"]).await.status.code(), Some(2), "wrong usage");
+}

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 /// `+`, a country code, and single separators between the digits; how many digits there are is counted afterwards.
 static PHONE: LazyLock<Regex> = LazyLock::new(|| {
-    secrets::constant(Regex::new(r"(?-u)\+[1-9][0-9]{0,2}(?:[ ./-]?\(?[0-9]{1,5}\)?){1,7}"))
+    secrets::constant(Regex::new(r"(?-u)\+[1-9][0-9]{0,2}(?:[ ./-]?(?:\([0-9]{1,5}\)|[0-9]{1,5})){1,7}"))
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     secrets::constant(Regex::new(

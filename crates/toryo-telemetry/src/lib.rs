@@ -1,12 +1,21 @@
-//! Logs: one subscriber for the process, text for people or JSON for machines, with secrets masked.
+//! Logs: one subscriber for the process, text for people or JSON for machines, with secrets masked. Spans of model
+//! calls go to an OTLP receiver, where one is configured ([`traces`]).
 //!
 //! Only the binary uses this crate; every other one logs through `tracing` and knows **nothing of where it goes**.
 
+pub mod traces;
+
 use std::io::{self, Write};
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+pub use traces::{Traces, finish};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,21 +38,46 @@ pub enum Error {
     /// There is a subscriber already.
     #[error("logging was started before")]
     Twice,
+    /// Spans cannot be exported.
+    #[error("spans cannot be exported: {0}")]
+    Traces(String),
 }
 
-/// Starts logging to standard error. `filter` is in the syntax of `tracing_subscriber::EnvFilter`.
+/// What is logged, and how.
+pub struct Logs<'a> {
+    /// How lines look.
+    pub format: Format,
+    /// In the syntax of `tracing_subscriber::EnvFilter`.
+    pub filter: &'a str,
+    /// Takes secrets out.
+    pub mask: Mask,
+    /// The target of the spans that are exported; they are nothing for logs.
+    pub without: &'static str,
+}
+
+/// Starts logging to standard error, and the export of spans where `traces` is given. Without it the spans cost nothing.
 ///
 /// # Errors
-/// The filter is not one, or logging was started before.
-pub fn start(format: Format, filter: &str, mask: Mask) -> Result<(), Error> {
+/// The filter is not one, spans cannot be exported, or logging was started before.
+pub fn start(logs: Logs<'_>, traces: Option<&Traces>) -> Result<(), Error> {
+    let Logs { format, filter, mask, without: target } = logs;
     let filter = EnvFilter::try_new(filter).map_err(|_| Error::Filter(filter.to_owned()))?;
-    let writer = Masked { mask };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let exported = filter_fn(move |metadata| metadata.target() == target);
+    let logged = filter.and(filter_fn(move |metadata| metadata.target() != target));
+    let spans = traces.map(Traces::layer).transpose()?.map(|layer| layer.with_filter(exported));
+    let registry = tracing_subscriber::registry().with(spans).with(lines(format, mask).with_filter(logged));
+    registry.try_init().map_err(|_| Error::Twice)
+}
+
+fn lines<S>(format: Format, mask: Mask) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(Masked { mask }).with_target(false);
     match format {
-        Format::Text => builder.with_ansi(false).finish().try_init(),
-        Format::Json => builder.json().finish().try_init(),
+        Format::Text => layer.with_ansi(false).boxed(),
+        Format::Json => layer.json().boxed(),
     }
-    .map_err(|_| Error::Twice)
 }
 
 struct Masked {
@@ -106,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named() {
-        let error = start(Format::Text, "a=b=c", Arc::new(str::to_owned)).unwrap_err();
+        let mask: Mask = Arc::new(str::to_owned);
+        let logs = Logs { format: Format::Text, filter: "a=b=c", mask, without: "spans" };
+        let error = start(logs, None).unwrap_err();
         assert!(error.to_string().contains("a=b=c"));
     }
 }

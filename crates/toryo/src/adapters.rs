@@ -6,3 +6,4 @@ pub mod pulls;
 pub mod readiness;
 pub mod replayer;
 pub mod repositories;
+pub mod sensitive;

@@ -86,6 +86,9 @@ pub enum Command {
     /// The settings
     #[command(subcommand)]
     Config(Config),
+    /// Models and their routes, without a server
+    #[command(subcommand)]
+    Models(Models),
     /// Edits of a working tree, without a server
     #[command(subcommand)]
     Edit(Edit),
@@ -278,6 +281,17 @@ pub enum Sandbox {
 pub enum Config {
     /// Checks the settings and prints those in force, secrets masked
     Check,
+}
+
+/// What `toryo models` does.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Prints the section `[models]` of `toryo.toml` for a configuration of LiteLLM's proxy; keys are not copied
+    Import {
+        /// Its `config.yaml`; `-` reads standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// What `toryo edit` does.

@@ -6,6 +6,7 @@ mod edit;
 mod fork;
 mod gateway;
 mod index;
+mod models;
 mod replay;
 mod retrieve;
 mod run;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor => doctor::run(&config()?).await,
         Command::Sandbox(what) => sandbox::run(&config()?, what).await,
         Command::Config(cli::Config::Check) => check(&config()?),
+        Command::Models(cli::Models::Import { file }) => models::import(&file),
         Command::Edit(cli::Edit::Apply { repo, edits, check }) => edit::apply(&repo, &edits, check),
         Command::Index(arguments) => index::run(&arguments),
         Command::Retrieve(arguments) => retrieve::run(&arguments),

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub queue: Queue,
     /// Logging.
     pub log: Log,
+    /// Traces of model calls.
+    pub telemetry: Telemetry,
     /// What requests may do.
     pub api: toryo_api::Config,
     /// How steps are executed.
@@ -61,6 +64,7 @@ impl Default for Config {
             database: Database::default(),
             queue: Queue::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             api: toryo_api::Config::default(),
             engine: toryo_engine::Config::default(),
             retention: toryo_engine::retention::Config::default(),
@@ -122,6 +126,19 @@ impl Default for Queue {
     fn default() -> Self {
         Self { url: None, prefix: "toryo".into() }
     }
+}
+
+/// Traces of model calls by OpenTelemetry's conventions, without a word of prompts or answers. The variables
+/// `OTEL_EXPORTER_OTLP_*`, `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` hold as well; without an address nothing
+/// is traced.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// A receiver of OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is added.
+    pub otlp_endpoint: Option<String>,
+    /// Headers of every request to it, such as `authorization`. Shown as `***`.
+    #[serde(serialize_with = "all_masked")]
+    pub otlp_headers: BTreeMap<String, SecretString>,
 }
 
 /// Logging.
@@ -189,7 +206,8 @@ impl Config {
         let urls = [&self.database.url, &self.queue.url].into_iter().flatten();
         let keys = self.models.providers.values().filter_map(|provider| provider.api_key.as_ref());
         let own = self.gateway.master_key.as_ref();
-        urls.chain(keys).chain(own).map(|secret| secret.expose_secret().to_owned()).collect()
+        let headers = self.telemetry.otlp_headers.values();
+        urls.chain(keys).chain(own).chain(headers).map(|secret| secret.expose_secret().to_owned()).collect()
     }
 }
 
@@ -217,6 +235,13 @@ fn masked<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result
         Some(_) => serializer.serialize_some("***"),
         None => serializer.serialize_none(),
     }
+}
+
+fn all_masked<S: Serializer>(
+    secrets: &BTreeMap<String, SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.keys().map(|name| (name, "***")))
 }
 
 #[cfg(test)]
@@ -260,9 +285,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secret() {
-        let config = written("[database]\nurl = \"postgres://u:hunter2@h/d\"").unwrap();
+        let config = written(
+            "[database]\nurl = \"postgres://u:hunter2@h/d\"\n\
+             [telemetry]\notlp_headers = { authorization = \"Basic hunter2\" }",
+        )
+        .unwrap();
         let shown = toml::to_string(&config).unwrap();
         assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{shown}");
-        assert_eq!(config.secrets(), ["postgres://u:hunter2@h/d"]);
+        assert_eq!(config.secrets(), ["postgres://u:hunter2@h/d", "Basic hunter2"]);
     }
 }

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(commands::run(cli));
+    toryo_telemetry::finish();
     // What still blocks a thread (a file system, a name look-up) must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match outcome {

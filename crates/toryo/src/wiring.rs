@@ -1,6 +1,6 @@
 //! Puts the parts together: settings in, a running service out.
 
-use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositories};
+use crate::adapters::{indexer, manifests, pulls, readiness, replayer, repositories, sensitive};
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,10 +23,12 @@ use toryo_models::accounts::Accounts;
 use toryo_models::front::{Embedders, Front};
 use toryo_models::journal::postgres::PostgresJournal;
 use toryo_models::journal::strict::StrictJournal;
+use toryo_models::mask::Mask;
 use toryo_models::route::Router;
 use toryo_models::{Embedder, Gateway, Providers};
 use toryo_policy::Masker;
 use toryo_sandbox::DockerSandbox;
+use toryo_telemetry::{Logs, Traces};
 
 /// Indexes of commits kept in memory at once, and the most bytes that they, and builds at work, may take.
 const INDEXES: usize = 8;
@@ -59,7 +61,27 @@ pub fn logging(config: &Config) -> Result<()> {
         LogFormat::Json => toryo_telemetry::Format::Json,
     };
     let mask = Arc::new(move |line: &str| masker.mask(line).into_owned());
-    Ok(toryo_telemetry::start(format, &config.log.filter, mask)?)
+    let logs = Logs { format, filter: &config.log.filter, mask, without: toryo_models::route::trace::TARGET };
+    Ok(toryo_telemetry::start(logs, traces(config).as_ref())?)
+}
+
+/// Where spans go; nowhere without an address.
+fn traces(config: &Config) -> Option<Traces> {
+    let said = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    let addressed = config.telemetry.otlp_endpoint.is_some()
+        || said("OTEL_EXPORTER_OTLP_ENDPOINT")
+        || said("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    (addressed && !disabled).then(|| Traces {
+        endpoint: config.telemetry.otlp_endpoint.clone(),
+        headers: config.telemetry.otlp_headers.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// What routes that mask take for sensitive.
+fn sensitive(config: &Config) -> Arc<dyn Mask> {
+    Arc::new(sensitive::Sensitive::of(config))
 }
 
 fn masker(config: &Config) -> Masker {
@@ -96,7 +118,8 @@ pub async fn parts(config: &Config, replay: Option<Arc<dyn toryo_models::ModelPr
     let store = Arc::new(pulls::BlackboardPulls::new(db.clone(), config.public_url()));
     let forge = Local::new(config.data_dir.join("mirrors"), store, config.forge.clone());
     let router = Arc::new(router(config, replay)?);
-    let gateway = Gateway::over(Arc::clone(&router), Arc::new(PostgresJournal::new(db.clone())));
+    let gateway = Gateway::over(Arc::clone(&router), Arc::new(PostgresJournal::new(db.clone())))
+        .with_mask(sensitive(config));
     let agents = toryo_agents::Config { public_url: Some(config.public_url()), ..config.agents.clone() };
     let tools = Tools {
         forge: Arc::new(forge),
@@ -160,7 +183,8 @@ pub fn replay_tools(
         forge,
         sandbox: tools.sandbox.clone(),
         sandbox_limits: tools.sandbox_limits.clone(),
-        gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?,
+        gateway: Gateway::new(&config.models, Providers::silent(&config.models)?, Arc::new(journal))?
+            .with_mask(sensitive(config)),
         indexes: IndexCache::new(INDEXES),
         meaning: Meaning::Recorded(near),
         guardrails: tools.guardrails.clone(),
@@ -191,7 +215,7 @@ impl Parts {
         let embedder = Embedder::from_config(&config.models)?;
         let embedders = Embedders::of(&config.models.in_force()?)?;
         let front = Front::new(Arc::clone(&self.router), accounts, config.models.cache_bytes, embedder);
-        Ok(front.with_embedders(embedders))
+        Ok(front.with_embedders(embedders).with_mask(sensitive(config)))
     }
 
     /// The HTTP side over these parts.

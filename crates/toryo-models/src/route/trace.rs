@@ -99,7 +99,7 @@ impl CallSpan {
             "gen_ai.usage.output_tokens" = Empty,
             "gen_ai.usage.cache_read.input_tokens" = Empty,
             "gen_ai.usage.cache_creation.input_tokens" = Empty,
-            "server.address" = vendor.address.as_str(),
+            "server.address" = vendor.address(deployment.region.as_deref()),
             "server.port" = vendor.port.map(i64::from),
             "error.type" = Empty,
             "toryo.route" = question.route,
@@ -306,10 +306,20 @@ const HOSTS: [(&str, &str); 9] = [
 ];
 
 impl Vendor {
+    /// Bedrock's is the region's, unless one is written.
+    fn address(&self, region: Option<&str>) -> Option<String> {
+        match (self.address.as_str(), region) {
+            ("", Some(region)) if self.name == "aws.bedrock" => {
+                Some(format!("bedrock-runtime.{region}.amazonaws.com"))
+            }
+            ("", _) => None,
+            (address, _) => Some(address.to_owned()),
+        }
+    }
+
     pub(crate) fn of(provider: &Provider) -> Self {
         let usual = provider.base_url == crate::config::BaseUrl::open_ai();
         let url = match (provider.kind, usual) {
-            // The SDK knows the region's address.
             (ProviderKind::Bedrock, true) => {
                 return Self { name: "aws.bedrock", ..Self::default() };
             }
@@ -342,5 +352,31 @@ fn error_type(error: &ProviderError) -> &'static str {
         ProviderError::Rejected { .. } => "rejected",
         ProviderError::NotRecorded { .. } => "not_recorded",
         ProviderError::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_is_known_by_its_protocol_and_its_host() {
+        let vendor = |kind, base_url: Option<&str>| {
+            let mut provider = Provider { kind, ..Provider::default() };
+            if let Some(base_url) = base_url {
+                provider.base_url = base_url.parse().unwrap();
+            }
+            let vendor = Vendor::of(&provider);
+            let address = vendor.address(Some("eu-central-1")).unwrap_or_default();
+            format!("{} {address} {:?}", vendor.name, vendor.port)
+        };
+        use ProviderKind::{Anthropic, Bedrock, OpenAi};
+        assert_eq!(vendor(OpenAi, None), "openai api.openai.com Some(443)");
+        assert_eq!(vendor(OpenAi, Some("http://gpu:8000/v1")), "openai gpu Some(8000)");
+        let azure = "https://acme.openai.azure.com/openai/v1";
+        assert_eq!(vendor(OpenAi, Some(azure)), "azure.ai.openai acme.openai.azure.com Some(443)");
+        assert_eq!(vendor(Anthropic, None), "anthropic api.anthropic.com Some(443)");
+        assert_eq!(vendor(Bedrock, None), "aws.bedrock bedrock-runtime.eu-central-1.amazonaws.com None");
+        assert_eq!(vendor(Bedrock, Some("https://vpce.example")), "aws.bedrock vpce.example Some(443)");
     }
 }

@@ -32,6 +32,7 @@ fn each_kind_is_found_where_it_stands() {
         ("378282246310005;", "<CARD>;"),
         ("カード4111111111111111です", "カード<CARD>です"),
         ("call +49 (30) 901820 or +1-202-555-0143.", "call <PHONE> or <PHONE>."),
+        ("(Ann, +49 30 901820) said", "(Ann, <PHONE>) said"),
         ("tel:+442079460958", "tel:<PHONE>"),
         ("password = \"Abcdef1234\"", "password = \"<SECRET>\""),
         ("postgres://app:s3cr3t@db.example.org/app", "postgres://app:<SECRET>@db.example.org/app"),

@@ -9,6 +9,9 @@ use toml::Value;
 /// The section `[models]`.
 pub(super) fn section(import: &Import) -> String {
     let mut out = String::from("# The section [models] of toryo.toml, made of a configuration of LiteLLM.\n");
+    if !import.routes.contains_key("default") {
+        out.push_str("# Toryo's own agents need a route called `default`, which is not among these.\n");
+    }
     if let Some(attempts) = import.attempts {
         let _ = writeln!(out, "\n[models.retry]\nattempts = {attempts}");
     }
