@@ -79,7 +79,8 @@ pub async fn run(
     let serve = async {
         match api {
             Some((listener, accounts, front)) => {
-                let app = parts.app(config, &tasks, &servants).with_models(Arc::new(front));
+                let app = parts.app(config, &tasks, &servants);
+                let app = app.with_models(Arc::new(front)).with_accounts(accounts.clone());
                 let served = toryo_api::serve(listener, app, stop.clone()).await;
                 accounts.shutdown().await;
                 // Where the API fails, the worker must not go on unseen.

@@ -195,6 +195,11 @@ pub fn replay_tools(
     })
 }
 
+/// Where the gateway keeps its journal, and the operator's key where nobody set one.
+pub fn gateway_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("gateway")
+}
+
 impl Parts {
     /// The keys, limits and the ledger of those who use the models through `/v1`. They have to be
     /// [shut down](Accounts::shutdown), so that what was journalled is written.
@@ -202,7 +207,7 @@ impl Parts {
     /// # Errors
     /// The ledger's journal cannot be written under the data folder.
     pub fn accounts(&self, config: &Config) -> Result<Accounts> {
-        let folder = config.data_dir.join("gateway");
+        let folder = gateway_dir(config);
         Accounts::start(self.engine.db.clone(), config.gateway.clone(), &folder)
             .with_context(|| format!("the gateway cannot keep its ledger under {}", folder.display()))
     }

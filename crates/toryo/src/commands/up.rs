@@ -15,6 +15,7 @@ use toryo_agents::sample;
 use toryo_blackboard::{RunFilter, runs};
 use toryo_embedded::{Options, Stack};
 use toryo_models::ModelProvider;
+use toryo_models::accounts::master;
 use toryo_models::config::WithoutKey;
 use toryo_models::provider::replay::Replay;
 use toryo_sandbox::{Progress, Update};
@@ -36,6 +37,13 @@ pub async fn run(mut config: Config, arguments: &Up) -> Result<ExitCode> {
     let listener = service::listen(&config).await?;
     config.server.listen = listener.local_addr()?;
     wiring::data_dir(&config)?;
+    if config.gateway.master_key.is_none() && config.server.listen.ip().is_loopback() {
+        let folder = wiring::gateway_dir(&config);
+        let key = master::in_folder(&folder).with_context(|| {
+            format!("the gateway's administration needs a key, which cannot be kept in {}", folder.display())
+        })?;
+        config.gateway.master_key = Some(key);
+    }
     let servers = tokio::select! {
         servers = own_servers(&mut config) => servers?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
