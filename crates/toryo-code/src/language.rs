@@ -15,7 +15,7 @@ mod java;
 mod python;
 mod rust;
 
-use crate::apply::{Miss, Source, Splice};
+use crate::apply::{Miss, Source, Splice, Statements};
 use crate::outline::{Import, Rules, Symbol};
 use crate::syntax::Fault;
 use std::sync::OnceLock;
@@ -77,6 +77,8 @@ pub(crate) struct Language {
     pub(crate) prepare: fn(&str) -> Option<String>,
     /// Faults of a parsed text that the grammar lets pass, as byte offsets with a word for each.
     pub(crate) faults: fn(Node<'_>, &str) -> Vec<Fault>,
+    /// How statements are told apart without a parser, where they can be.
+    pub(crate) statements: Option<Statements>,
 }
 
 /// What holds a body together.

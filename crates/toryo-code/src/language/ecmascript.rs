@@ -87,6 +87,7 @@ const fn language(
         declared_encoding: super::no_encoding,
         prepare: super::no_preparation,
         faults: super::no_faults,
+        statements: None,
     }
 }
 

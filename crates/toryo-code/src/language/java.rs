@@ -59,6 +59,7 @@ pub(super) static JAVA: Language = Language {
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+    statements: None,
 };
 
 static SCOPING: Scoping = Scoping {

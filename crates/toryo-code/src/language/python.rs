@@ -2,9 +2,11 @@
 
 mod faults;
 mod imports;
+mod lines;
 mod rename;
 
 use super::{Doc, Language, Layout};
+use crate::apply::Statements;
 use crate::outline::Import;
 use std::sync::OnceLock;
 use tree_sitter::Node;
@@ -37,6 +39,12 @@ pub(super) static PYTHON: Language = Language {
     declared_encoding,
     prepare,
     faults: faults::faults,
+    statements: Some(Statements {
+        lines: lines::logical,
+        clauses: &["elif", "else", "except", "finally"],
+        lead: "@",
+        owner: "class ",
+    }),
 };
 
 /// Words that are no names (Python reference, 2.3.1).

@@ -54,12 +54,12 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
 }
 
 /// The symbols alone.
-pub(crate) fn symbols_of(language: &Language, text: &str, tree: &Tree) -> Vec<Symbol> {
+pub(crate) fn symbols_of(language: &Language, text: &str, lines: &Lines, tree: &Tree) -> Vec<Symbol> {
     let Some(rules) = language.rules().filter(|_| !is_junk(tree)) else { return Vec::new() };
     let mut finds = Finds::default();
     Finding::of(rules, language, text, &mut finds).walk(tree, Wanted::Definitions);
     let found = definitions(&mut finds);
-    finds.placed(&found, language, text, &Lines::of(text.as_bytes()))
+    finds.placed(&found, language, text, lines)
 }
 
 /// The outline by these rules.
@@ -314,7 +314,8 @@ mod tests {
         let (ready, plain) =
             (outline_by(ready, language, text, &tree), outline_by(plain, language, text, &tree));
         assert_eq!(ready, plain, "{name}: {text}");
-        assert_eq!(symbols_of(language, text, &tree), ready.symbols, "{name}: {text}");
+        let lines = Lines::of(text.as_bytes());
+        assert_eq!(symbols_of(language, text, &lines, &tree), ready.symbols, "{name}: {text}");
     }
 
     #[test]
