@@ -75,7 +75,7 @@ impl Excerpt {
         for statement in lines.statements(0)? {
             let part = lines.part(statement.clone(), 0);
             let inside = &text[part.span.range()];
-            if !wanted.iter().take(asked).all(|(name, _)| inside.contains(name)) {
+            if !wanted.iter().take(asked).all(|(name, _)| may_define(inside, name)) {
                 continue;
             }
             let members =
@@ -147,6 +147,17 @@ impl Part {
     }
 }
 
+/// Whether a text holds a name otherwise than as a part of another one or as a member of something.
+fn may_define(text: &str, name: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let stands = |(at, _): (usize, &str)| {
+        let before = text.as_bytes()[..at].last();
+        let after = text.as_bytes().get(at + name.len());
+        !before.is_some_and(|byte| is_part(byte) || *byte == b'.') && !after.is_some_and(is_part)
+    };
+    text.match_indices(name).any(stands)
+}
+
 /// Logical lines of a text that stand one after the other.
 #[derive(Clone, Copy)]
 struct Lines<'a> {
@@ -216,7 +227,7 @@ impl<'a> Lines<'a> {
             let next = inside.lines.get(member.end).map_or(end, |line| line.start);
             let line = inside.lines.get(member.start)?;
             let span = Span::new(line.start, next);
-            if self.text[span.range()].contains(name) {
+            if may_define(&self.text[span.range()], name) {
                 parts.push(Part { span, row: line.row, level, is_header: false });
             }
         }
