@@ -18,6 +18,7 @@ pub(super) static GO: Language = Language {
     line_comment: "//",
     strings: &["raw_string_literal"],
     blocks: &["block", "field_declaration_list", "interface_type", "source_file"],
+    tail: super::no_tail,
     leading: &[],
     doc: Doc::Above { starts: &["//", "/*"], form: CommentForm::Lines("// ") },
     decorators: &[],

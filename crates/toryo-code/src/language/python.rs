@@ -24,6 +24,7 @@ pub(super) static PYTHON: Language = Language {
     line_comment: "#",
     strings: &["string"],
     blocks: &["block"],
+    tail: super::no_tail,
     leading: &[],
     doc: Doc::Inside { node: docstring, first_line: doc_line },
     decorators: &["decorator"],

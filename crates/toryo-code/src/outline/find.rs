@@ -173,12 +173,12 @@ impl<'a, 'tree> Finding<'a, 'tree> {
             let node = cursor.node();
             let number = node.kind_id();
             let mut field = None;
-            let mut closed = false;
+            let mut passed = false;
             if let Some(kind) = self.rules.kind(number) {
                 if kind.asks_field {
                     field = cursor.field_id().map(std::num::NonZero::get);
                 }
-                closed = kind.closed && wanted == Wanted::Definitions && !node.has_error();
+                passed = kind.token || kind.closed && wanted == Wanted::Definitions && !node.has_error();
                 if wanted == Wanted::All && !kind.chains.is_empty() {
                     let mut fits = kind.chains.iter().filter(|chain| chain.fits(field, &above));
                     // One that makes it no use decides.
@@ -191,7 +191,7 @@ impl<'a, 'tree> Finding<'a, 'tree> {
                     self.at_root(node, kind.root);
                 }
             }
-            if !closed && cursor.goto_first_child() {
+            if !passed && cursor.goto_first_child() {
                 above.push((number, field));
                 continue;
             }
