@@ -106,7 +106,13 @@ impl Index {
             let reasons = ranking.why_file(file);
             let workspace = self.workspaces.all().get(self.workspaces.of_file(file as u32) as usize);
             let workspace = workspace.map_or_else(Box::default, |workspace| workspace.folder.clone());
-            hits.files.push(FileHit { path: entry.path.clone(), kind: entry.kind, workspace, score, reasons });
+            hits.files.push(FileHit {
+                path: entry.path.clone(),
+                kind: entry.kind,
+                workspace,
+                score,
+                reasons,
+            });
         }
         hits
     }

@@ -123,7 +123,9 @@ pub(super) fn insert(
                 }
             };
             if goes_on(at, source) && !block.last().is_some_and(|last| last.ends_with('\\')) {
-                return unfit("the line above ends with a backslash and goes on below; insert beside the whole statement");
+                return unfit(
+                    "the line above ends with a backslash and goes on below; insert beside the whole statement",
+                );
             }
             let blocks = at_lines(&block, &anchor, at, source);
             Ok(blocks.iter().map(|block| vec![whole_lines(at, block, 0, 0, source)]).collect())

@@ -19,7 +19,7 @@ pub(super) static RUST: Language = Language {
     line_comment: "//",
     strings: &["string_literal", "raw_string_literal"],
     blocks: &["block", "declaration_list", "field_declaration_list", "enum_variant_list", "source_file"],
-    tail: tail,
+    tail,
     leading: &[],
     doc: Doc::Above { starts: &["///", "/**"], form: CommentForm::Lines("/// ") },
     decorators: &["attribute_item"],
@@ -72,11 +72,18 @@ fn tail(function: Node<'_>) -> Tail {
     match last.kind() {
         "expression_statement" if ends_with_semicolon(last) => Tail::Statement,
         "expression_statement" => {
-            let repeats = matches!(last.named_child(0).map(|node| node.kind()), Some("for_expression" | "while_expression"));
+            let repeats = matches!(
+                last.named_child(0).map(|node| node.kind()),
+                Some("for_expression" | "while_expression")
+            );
             if has_value && !repeats { Tail::Value } else { Tail::Statement }
         }
-        kind if kind == "let_declaration" || kind.ends_with("_item") || kind.ends_with("_definition") => Tail::Statement,
-        "empty_statement" | "use_declaration" | "extern_crate_declaration" | "associated_type" => Tail::Statement,
+        kind if kind == "let_declaration" || kind.ends_with("_item") || kind.ends_with("_definition") => {
+            Tail::Statement
+        }
+        "empty_statement" | "use_declaration" | "extern_crate_declaration" | "associated_type" => {
+            Tail::Statement
+        }
         _ if has_value => Tail::Value,
         _ => Tail::Open(last.end_byte()),
     }
