@@ -1,5 +1,7 @@
 //! Making a record of a content: outline it, cut its words into terms, note who uses which name.
 
+mod strings;
+
 use super::{Content, ImportFacts, Piece, Reading, Record, SymbolFacts, UnitFacts, chunk};
 use crate::kind::{says_generated, text_of};
 use crate::lexical::{Posting, field};
@@ -8,6 +10,7 @@ use crate::query::phrases_of;
 use crate::terms::{LONGEST_WORD, terms_of, words};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use strings::Strings;
 use toryo_code::{Import, Outline, Symbol, SymbolKind, outline};
 use toryo_domain::RepoPath;
 
@@ -122,7 +125,7 @@ impl<'t> Making<'t> {
             self.add_symbol(symbol);
         }
         self.read_lines();
-        let mut strings = Strings { maker, text: String::new(), ends: Vec::new() };
+        let mut strings = Strings::of(maker);
         self.add_postings(&mut strings);
         self.add_uses(&mut strings);
         self.record.imports =
@@ -304,48 +307,6 @@ fn import_facts(import: &Import, strings: &mut Strings<'_>) -> ImportFacts {
     let names = import.names.iter().map(|name| (strings.number(name), strings.number(&here(name))));
     let names = names.collect();
     ImportFacts { module: import.module.as_str().into(), names }
-}
-
-/// Distinct strings of a record, with numbers in the order in which they came.
-struct Strings<'m> {
-    maker: &'m mut Maker,
-    text: String,
-    ends: Vec<u32>,
-}
-
-impl Strings<'_> {
-    fn number(&mut self, text: &str) -> u32 {
-        let id = self.maker.id(text);
-        self.number_of(id)
-    }
-
-    /// The number of a text that the maker knows.
-    fn number_of(&mut self, id: u32) -> u32 {
-        let used = &mut self.maker.used[id as usize];
-        if used.0 != self.maker.records {
-            *used = (self.maker.records, self.ends.len() as u32);
-            self.text.push_str(&self.maker.texts[id as usize]);
-            self.ends.push(self.text.len() as u32);
-        }
-        used.1
-    }
-
-    /// Adds the numbers of a word's terms.
-    fn add_terms(&mut self, word: &str, terms: &mut Vec<u32>) {
-        let (start, end) = self.maker.cut(word);
-        for at in start..end {
-            let id = self.maker.terms[at as usize];
-            terms.push(self.number_of(id));
-        }
-    }
-
-    fn count(&self) -> u32 {
-        self.ends.len() as u32
-    }
-
-    fn finish(self) -> (String, Vec<u32>) {
-        (self.text, self.ends)
-    }
 }
 
 /// Texts between quotes on one line: where error messages stand in most languages.
