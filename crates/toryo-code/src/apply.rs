@@ -2,13 +2,15 @@
 //!
 //! Reading order: `apply` here, `locate` (where), `plan` (which bytes), `fit` (indentation), `operations`
 //! (changes of definitions), `hunks` (diffs as patches) with `quote` (where their lines stand), `check` (what a
-//! change may not bring), `source` (bytes, characters and what earlier edits moved).
+//! change may not bring), `source` (bytes, characters and what earlier edits moved), `excerpt` (which statements are
+//! enough to judge an edit).
 
 mod bodies;
 mod braces;
 mod check;
 mod comments;
 mod encoding;
+mod excerpt;
 pub(crate) mod fit;
 mod hunks;
 pub(crate) mod imports;
@@ -21,9 +23,10 @@ mod rename;
 pub(crate) mod scopes;
 mod source;
 
-use crate::edit::{EditSet, EditType, Patch, ProposeEdit, Target};
+use crate::edit::{EditSet, EditType, Operation, Patch, Position, ProposeEdit, Target};
 use crate::refusal::{Candidate, Refusal};
 pub(crate) use encoding::{Encoding, text_of};
+pub(crate) use excerpt::{LogicalLine, Statements};
 use locate::Place;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
@@ -228,7 +231,14 @@ impl Tree<'_> {
             }
         }
         let source = opened.text(&path)?;
-        *source = changed(edit, source)?;
+        let next = match within_excerpt(edit, source) {
+            Some(next) => next,
+            None => {
+                source.parse()?;
+                changed(edit, source)?
+            }
+        };
+        *source = next;
         Ok(())
     }
 
@@ -278,13 +288,29 @@ impl Opened {
     fn text(&mut self, path: &RepoPath) -> Result<&mut Source, Refusal> {
         let content = self.now.as_mut().ok_or(Refusal::NoSuchFile)?;
         if let Content::Bytes(bytes) = content {
-            *content = Content::Text(Box::new(Source::read(path, bytes)?));
+            *content = Content::Text(Box::new(Source::decode(path, bytes)?));
         }
         match content {
             Content::Text(source) => Ok(source),
             Content::Bytes(_) => Err(Refusal::NoSuchFile),
         }
     }
+}
+
+/// The text with one edit that looks no further than into one definition, made in the statements that may hold it.
+/// `None` where the whole file has to be asked: whatever is refused here is judged again with all of it.
+fn within_excerpt(edit: &ProposeEdit, source: &Source) -> Option<Source> {
+    let Target::Symbol(path) = &edit.locator.target else { return None };
+    let stays_inside = match (edit.edit_type, &edit.patch) {
+        (EditType::AstPatch, Patch::Operations(operations)) => operations.iter().all(Operation::stays_inside),
+        (EditType::Replace, Patch::Text(text)) => !hunks::is_diff(text),
+        (EditType::Insert, Patch::Text(_)) => {
+            matches!(edit.locator.position, Some(Position::BodyStart | Position::BodyEnd))
+        }
+        (EditType::AstPatch | EditType::Replace | EditType::Insert | EditType::Delete, _) => false,
+    };
+    let excerpt = source.excerpt(path).filter(|_| stays_inside)?;
+    changed(edit, &excerpt).ok().map(Source::whole)
 }
 
 /// The text with one edit.

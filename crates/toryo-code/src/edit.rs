@@ -150,6 +150,21 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Whether it neither looks at what stands around the definition nor changes it.
+    pub(crate) const fn stays_inside(&self) -> bool {
+        match self {
+            Self::ReplaceBody { .. }
+            | Self::SetSignature { .. }
+            | Self::AddDecorator { .. }
+            | Self::RemoveDecorator { .. }
+            | Self::Wrap { .. }
+            | Self::SetDocstring { .. } => true,
+            Self::AddImport { .. } | Self::Rename { .. } => false,
+        }
+    }
+}
+
 /// Why a text is not an edit set: one line for the set or for each edit that is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", problems.join("\n"))]

@@ -15,7 +15,7 @@ mod java;
 mod python;
 mod rust;
 
-use crate::apply::{Miss, Source, Splice};
+use crate::apply::{Miss, Source, Splice, Statements};
 use crate::outline::{Import, Rules, Symbol};
 use crate::syntax::Fault;
 use std::sync::OnceLock;
@@ -46,6 +46,8 @@ pub(crate) struct Language {
     pub(crate) strings: &'static [&'static str],
     /// The kinds of nodes that hold the statements or members of a body.
     pub(crate) blocks: &'static [&'static str],
+    /// What the end of a function's body is worth: given the node of the function.
+    pub(crate) tail: fn(Node<'_>) -> Tail,
     /// Kinds of statements that stay the first of their body.
     pub(crate) leading: &'static [&'static str],
     /// Where documentation stands.
@@ -77,6 +79,8 @@ pub(crate) struct Language {
     pub(crate) prepare: fn(&str) -> Option<String>,
     /// Faults of a parsed text that the grammar lets pass, as byte offsets with a word for each.
     pub(crate) faults: fn(Node<'_>, &str) -> Vec<Fault>,
+    /// How statements are told apart without a parser, where they can be.
+    pub(crate) statements: Option<Statements>,
 }
 
 /// What holds a body together.
@@ -87,6 +91,17 @@ pub(crate) enum Layout {
     Indented { filler: &'static str },
     /// Braces.
     Braces,
+}
+
+/// What stands at the end of a function's body, below which statements may be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// A statement, or nothing.
+    Statement,
+    /// An expression without a value, which ends here and needs a `;` to be a statement.
+    Open(usize),
+    /// The value of the function: nothing can follow it.
+    Value,
 }
 
 /// Where documentation stands.
@@ -272,6 +287,11 @@ const fn no_encoding(_: &[u8]) -> Option<String> {
 /// The parser reads the text itself.
 const fn no_preparation(_: &str) -> Option<String> {
     None
+}
+
+/// Bodies end with statements.
+const fn no_tail(_: Node<'_>) -> Tail {
+    Tail::Statement
 }
 
 /// The grammar refuses what the language refuses.

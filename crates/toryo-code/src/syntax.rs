@@ -53,7 +53,19 @@ pub enum Unparsed {
 pub(crate) fn parse(language: &Language, text: &str) -> Result<Tree, Unparsed> {
     check_size(text)?;
     let prepared = (language.prepare)(text);
-    parse_with(language, prepared.as_deref().unwrap_or(text), None)
+    parse_with(language, prepared.as_deref().unwrap_or(text), None, &[])
+}
+
+/// Parses these ranges of a text, which are in order and need no preparation, as if nothing stood between them.
+pub(crate) fn parse_ranges(
+    language: &Language,
+    text: &str,
+    ranges: &[tree_sitter::Range],
+) -> Result<Tree, Unparsed> {
+    for range in ranges {
+        check_size(text.get(range.start_byte..range.end_byte).unwrap_or_default())?;
+    }
+    parse_with(language, text, None, ranges)
 }
 
 /// Parses a text of which most was parsed before; `before` was told of the edits. The result is that of [`parse`]:
@@ -63,9 +75,9 @@ pub(crate) fn parse_again(language: &Language, text: &str, before: &Tree) -> Res
     if (language.prepare)(text).is_some() {
         return parse(language, text);
     }
-    match parse_with(language, text, Some(before)) {
+    match parse_with(language, text, Some(before), &[]) {
         Ok(tree) if !tree.root_node().has_error() => Ok(tree),
-        Ok(_) | Err(_) => parse_with(language, text, None),
+        Ok(_) | Err(_) => parse_with(language, text, None, &[]),
     }
 }
 
@@ -74,7 +86,13 @@ thread_local! {
     static IDLE: RefCell<Vec<(&'static str, Parser)>> = const { RefCell::new(Vec::new()) };
 }
 
-fn parse_with(language: &Language, source: &str, before: Option<&Tree>) -> Result<Tree, Unparsed> {
+/// Without ranges the whole text is parsed.
+fn parse_with(
+    language: &Language,
+    source: &str,
+    before: Option<&Tree>,
+    ranges: &[tree_sitter::Range],
+) -> Result<Tree, Unparsed> {
     let source = source.as_bytes();
     let idle = IDLE.with_borrow_mut(|idle| {
         let at = idle.iter().position(|(name, _)| *name == language.name)?;
@@ -88,6 +106,7 @@ fn parse_with(language: &Language, source: &str, before: Option<&Tree>) -> Resul
             parser
         }
     };
+    parser.set_included_ranges(ranges).map_err(|_| Unparsed::TooSlow)?;
     // The callback comes every hundred steps; ordinary code takes about one step a byte.
     let mut calls_left = 100_000 + source.len();
     let mut count_down = |_: &tree_sitter::ParseState| {

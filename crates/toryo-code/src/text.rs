@@ -42,8 +42,11 @@ impl Lines {
     /// Finds the lines of a text. The text after the last `\n` is a line only if it is not empty.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
-        let after_breaks = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-        let starts = std::iter::once(0).chain(after_breaks).filter(|start| *start < text.len()).collect();
+        let mut starts = Vec::with_capacity(text.len() / 32 + 2);
+        starts.push(0);
+        starts.extend(text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1));
+        // Behind the last break there is no line, nor is there one in an empty text.
+        starts.pop_if(|start| *start == text.len());
         Self { starts, length: text.len() }
     }
 

@@ -33,6 +33,7 @@ mod imports;
 mod index;
 mod lexical;
 mod names;
+mod tested;
 mod workspace;
 
 // Questions and answers.
@@ -50,7 +51,7 @@ mod fixture;
 
 pub use build::{Build, BuildError, BuildOptions, Progress, Reader, SourceFile, Sources, estimate};
 pub use cache::{IndexCache, Known, Wanted};
-pub use index::{Index, IndexedFile, IndexedSymbol, Statistics, TestLink};
+pub use index::{Index, IndexedFile, IndexedSymbol, Statistics};
 pub use kind::{FileKind, LARGEST_FILE_BYTES, SkipReason, Skipped};
 pub use pack::{ContextPack, FILES_RANGE, Omitted, PackRequest, PackedFile, Section};
 pub use past::{PastCommit, PastLog};
@@ -58,5 +59,6 @@ pub use record::{Chunk, ContentId, FORMAT, RecordKey};
 pub use retrieve::{FileHit, Hits, RetrieveOptions, SymbolHit};
 pub use scoring::Weights;
 pub use store::{FolderStore, MemoryStore, RecordStore};
+pub use tested::TestLink;
 pub use text::Text;
 pub use workspace::Workspace;

@@ -190,11 +190,19 @@ fn certainty(word: &str) -> f64 {
 
 /// Hashes of each three words in a row, in lower case. FNV-1a: fixed for all time and machines.
 pub(crate) fn phrases_of(text: &str) -> Vec<u32> {
-    let words: Vec<String> = words(text).map(|(_, word)| word.to_lowercase()).take(100).collect();
+    let words: Vec<&str> = words(text).map(|(_, word)| word).take(100).collect();
     words
         .windows(3)
-        .map(|three| three.iter().flat_map(|word| word.bytes().chain([b' '])).fold(0x811c_9dc5, fnv))
+        .map(|three| three.iter().fold(0x811c_9dc5, |hash, word| fnv(lower_fnv(hash, word), b' ')))
         .collect()
+}
+
+/// Goes on with a word in lower case.
+fn lower_fnv(hash: u32, word: &str) -> u32 {
+    if word.is_ascii() {
+        return word.bytes().map(|byte| byte.to_ascii_lowercase()).fold(hash, fnv);
+    }
+    word.to_lowercase().bytes().fold(hash, fnv)
 }
 
 fn fnv(hash: u32, byte: u8) -> u32 {

@@ -41,8 +41,19 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Bytes from 0x80 belong to letters of other scripts, so a cut never falls inside a character.
 const fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    IS_WORD[byte as usize]
 }
+
+/// Every byte of a text is asked, so the answers are made once.
+const IS_WORD: [bool; 256] = {
+    let mut answers = [false; 256];
+    let mut byte = 0;
+    while byte < answers.len() {
+        answers[byte] = (byte as u8).is_ascii_alphanumeric() || byte == b'_' as usize || byte >= 0x80;
+        byte += 1;
+    }
+    answers
+};
 
 /// Calls `each` with every term of a word: its stemmed parts and, for a name of several parts, the whole in
 /// lower case.

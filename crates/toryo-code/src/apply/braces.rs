@@ -5,6 +5,7 @@ use super::fit::{Block, Style};
 use super::plan::{is_comment, starts_line, whole_lines};
 use super::source::{Source, Splice};
 use crate::edit::Position;
+use crate::language::Tail;
 use crate::outline::{Symbol, SymbolKind};
 use crate::refusal::Refusal;
 use crate::text::Span;
@@ -69,6 +70,17 @@ pub(super) fn insert(
         _ => (start, position),
     };
     let is_empty = source.text[content.range()].trim().is_empty();
+    let tail = match position {
+        Position::BodyEnd => tail(symbol, source),
+        Position::Before | Position::After | Position::BodyStart => Tail::Statement,
+    };
+    if tail == Tail::Value {
+        let why = format!(
+            "the body of `{}` ends with its value; insert above that by line_range, or give the whole body by replace_body",
+            symbol.path
+        );
+        return Err(Refusal::Unfit(why).into());
+    }
     let opened = starts_line(body.start, source) || start > inner.start;
     let closed = starts_line(inner.end, source);
     let plan = |block: &Block| -> Vec<Splice> {
@@ -100,10 +112,15 @@ pub(super) fn insert(
             }
             _ => {
                 let gap = own_gap.max(usize::from(ends_with_member(symbol, body, source)));
-                let last = line_break.repeat(gap + 1) + &lines + line_break + owner;
+                let mut last = line_break.repeat(gap + 1) + &lines + line_break + owner;
                 let mut splices = Vec::new();
                 if !opened {
                     splices.push(Splice::new(start, content.start, format!("{line_break}{to}")));
+                }
+                match tail {
+                    Tail::Open(end) if end < content.end => splices.push(Splice::at(end, ";")),
+                    Tail::Open(_) => last.insert(0, ';'),
+                    Tail::Statement | Tail::Value => {}
                 }
                 splices.push(Splice::new(content.end, inner.end, last));
                 splices
@@ -112,6 +129,19 @@ pub(super) fn insert(
     };
     let cut = block.at_with_first_cut(&to, style).filter(|_| block.looks_cut(&to, style));
     Ok(vec![plan(&cut.unwrap_or_else(|| block.at(&to, style)))])
+}
+
+/// What a function's body ends with.
+fn tail(symbol: &Symbol, source: &Source) -> Tail {
+    let of = || {
+        let root = source.analysis()?.tree.root_node();
+        let name = root.descendant_for_byte_range(symbol.name_span.start, symbol.name_span.end)?;
+        Some((source.language?.tail)(name.parent()?))
+    };
+    match symbol.kind {
+        SymbolKind::Function | SymbolKind::Method => of().unwrap_or(Tail::Statement),
+        SymbolKind::Class | SymbolKind::Module | SymbolKind::Variable => Tail::Statement,
+    }
 }
 
 /// The end of the statement that stays the first of a body, if it has one.

@@ -52,6 +52,8 @@ fn line_of<'a>(fault: &Fault, lines: &Lines, text: &'a str) -> &'a str {
 pub(super) fn first_sound(source: &Source, plans: &[Vec<Splice>], by_lines: bool) -> Result<Source, Refusal> {
     let mut refusal = None;
     let mut parsable = None;
+    // An excerpt judges only what is sound; a second plan counts where the whole file refuses the first.
+    let plans = if source.is_excerpt() { plans.get(..1).unwrap_or_default() } else { plans };
     for plan in plans {
         let next = source.spliced(plan).and_then(|next| no_new_faults(source, &next).map(|()| next));
         match next {

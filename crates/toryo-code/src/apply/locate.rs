@@ -50,9 +50,10 @@ pub(crate) fn locate(target: &Target, source: &Source) -> Result<Place, Miss> {
 }
 
 /// One name of a dotted path and which of equals it means.
-type Part<'a> = (&'a str, Option<&'a str>);
+pub(super) type Part<'a> = (&'a str, Option<&'a str>);
 
-fn parts(path: &str) -> Vec<Part<'_>> {
+/// The names of a dotted path.
+pub(super) fn parts(path: &str) -> Vec<Part<'_>> {
     let part = |part: &'_ str| -> (usize, Option<(usize, usize)>) {
         match part.strip_suffix(']').and_then(|inner| inner.split_once('[')) {
             Some((name, ordinal)) => (name.len(), Some((name.len() + 1, name.len() + 1 + ordinal.len()))),

@@ -17,7 +17,7 @@ use crate::outline::{Symbol, SymbolKind};
 use crate::refusal::Refusal;
 use crate::text::Span;
 pub(super) use layout::{is_comment, starts_line};
-use lines::{at_lines, indentation_below, line_indentation};
+use lines::{at_lines, goes_on, indentation_below, line_indentation};
 pub(super) use removal::{delete, removal};
 use std::collections::HashSet;
 
@@ -122,6 +122,11 @@ pub(super) fn insert(
                     (source.point_after_original(*last).unwrap_or(span.end), indentation_below(*span, source))
                 }
             };
+            if goes_on(at, source) && !block.last().is_some_and(|last| last.ends_with('\\')) {
+                return unfit(
+                    "the line above ends with a backslash and goes on below; insert beside the whole statement",
+                );
+            }
             let blocks = at_lines(&block, &anchor, at, source);
             Ok(blocks.iter().map(|block| vec![whole_lines(at, block, 0, 0, source)]).collect())
         }

@@ -1,6 +1,7 @@
 //! A file's text while a set of edits changes it: decoded, spliced, encoded again byte for byte.
 
 use super::encoding::Encoding;
+use super::excerpt::Excerpt;
 use crate::language::Language;
 use crate::outline::{Symbol, symbols_of};
 use crate::refusal::Refusal;
@@ -40,8 +41,11 @@ pub(crate) struct Source {
     /// The lines of the text as it was first read.
     original: Rc<Lines>,
     history: Vec<Change>,
-    lines: OnceCell<Lines>,
+    lines: OnceCell<Rc<Lines>>,
+    /// What the parser says, once it was asked.
     analysis: Option<Rc<Analysis>>,
+    /// The statements that the parser read, where it did not read all.
+    excerpt: Option<Excerpt>,
 }
 
 /// That some bytes were replaced by this many others.
@@ -62,22 +66,48 @@ pub(crate) struct Analysis {
 impl Source {
     /// Decodes and parses a file.
     pub(crate) fn read(path: &RepoPath, bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut source = Self::decode(path, bytes)?;
+        source.parse()?;
+        Ok(source)
+    }
+
+    /// Decodes a file. Before anything but its excerpts is asked for, it has to be parsed.
+    pub(crate) fn decode(path: &RepoPath, bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.len() > LARGEST_FILE {
             return Err(Refusal::TooLarge { what: "the file", size: bytes.len(), limit: LARGEST_FILE });
         }
         let language = crate::language::of(path);
         let (encoding, text) = Encoding::decode(language, bytes)?;
         let original = Rc::new(Lines::of(text.as_bytes()));
-        let analysis = match language {
-            Some(language) => {
-                let tree = syntax::parse(language, &text).map_err(Refusal::Unparsed)?;
-                syntax::check_depth(&tree, None).map_err(Refusal::Unparsed)?;
-                Some(Rc::new(Analysis::of(tree)))
-            }
-            None => None,
-        };
-        let (path, history, lines) = (path.clone(), Vec::new(), OnceCell::new());
-        Ok(Self { path, text, language, encoding, original, history, lines, analysis })
+        let (path, history, lines) = (path.clone(), Vec::new(), OnceCell::from(Rc::clone(&original)));
+        Ok(Self { path, text, language, encoding, original, history, lines, analysis: None, excerpt: None })
+    }
+
+    /// Parses the text, unless it was parsed or is of no language.
+    pub(crate) fn parse(&mut self) -> Result<(), Refusal> {
+        let Some(language) = self.language.filter(|_| self.analysis.is_none()) else { return Ok(()) };
+        let tree = syntax::parse(language, &self.text).map_err(Refusal::Unparsed)?;
+        self.analysis = Some(Analysis::of(tree, None).map_err(Refusal::Unparsed)?);
+        Ok(())
+    }
+
+    /// The text with only those statements parsed in which a symbol of this path may be defined; `None` where they
+    /// are not certain or have errors.
+    pub(crate) fn excerpt(&self, path: &str) -> Option<Self> {
+        let excerpt = Excerpt::of(self.language?, &self.text, path.trim())?;
+        let tree = excerpt.parse(&self.text).ok().filter(|tree| !tree.root_node().has_error())?;
+        let analysis = Some(Analysis::of(tree, None).ok()?);
+        Some(Self { analysis, excerpt: Some(excerpt), ..self.clone() })
+    }
+
+    /// Whether the parser read some statements only.
+    pub(crate) fn is_excerpt(&self) -> bool {
+        self.excerpt.is_some()
+    }
+
+    /// The text without what the parser said of an excerpt.
+    pub(crate) fn whole(self) -> Self {
+        Self { analysis: None, excerpt: None, ..self }
     }
 
     /// The bytes of the file.
@@ -93,7 +123,7 @@ impl Source {
     /// The symbols of the present text.
     pub(crate) fn symbols(&self) -> &[Symbol] {
         let (Some(language), Some(analysis)) = (self.language, self.analysis()) else { return &[] };
-        analysis.symbols.get_or_init(|| symbols_of(language, &self.text, &analysis.tree))
+        analysis.symbols.get_or_init(|| symbols_of(language, &self.text, self.lines(), &analysis.tree))
     }
 
     /// The faults of the present text, in order.
@@ -104,7 +134,7 @@ impl Source {
 
     /// The lines of the present text.
     pub(crate) fn lines(&self) -> &Lines {
-        self.lines.get_or_init(|| Lines::of(self.text.as_bytes()))
+        self.lines.get_or_init(|| Rc::new(Lines::of(self.text.as_bytes())))
     }
 
     /// How many lines the text had when it was read.
@@ -153,7 +183,16 @@ impl Source {
                 limit: LARGEST_FILE,
             });
         }
-        let analysis = self.analysis_of(&text, splices).map_err(Refusal::Unparsed)?;
+        let excerpt = self.excerpt.as_ref().and_then(|excerpt| excerpt.spliced(&self.text, &text, splices));
+        let analysis = match (&self.excerpt, &excerpt) {
+            (None, _) => self.analysis_of(&text, splices),
+            (Some(_), Some(excerpt)) => {
+                excerpt.parse(&text).and_then(|tree| Analysis::of(tree, None)).map(Some)
+            }
+            // Nobody sees this: the whole file is asked.
+            (Some(_), None) => Err(Unparsed::TooSlow),
+        };
+        let analysis = analysis.map_err(Refusal::Unparsed)?;
         let mut history = self.history.clone();
         // From the end, so that places before stay where they are.
         let changes =
@@ -162,7 +201,7 @@ impl Source {
         let (path, encoding, original) =
             (self.path.clone(), self.encoding.clone(), Rc::clone(&self.original));
         let (language, lines) = (self.language, OnceCell::new());
-        Ok(Self { path, text, language, encoding, original, history, lines, analysis })
+        Ok(Self { path, text, language, encoding, original, history, lines, analysis, excerpt })
     }
 
     /// What the parser says of the text with these replacements; what they leave alone is not read again.
@@ -170,9 +209,7 @@ impl Source {
         let (Some(language), Some(analysis)) = (self.language, self.analysis()) else { return Ok(None) };
         // Where the parser read something else than the text, edits of the text say nothing about its tree.
         if (language.prepare)(&self.text).is_some() {
-            let tree = syntax::parse(language, text)?;
-            syntax::check_depth(&tree, None)?;
-            return Ok(Some(Rc::new(Analysis::of(tree))));
+            return Analysis::of(syntax::parse(language, text)?, None).map(Some);
         }
         let mut before = analysis.tree.clone();
         for splice in splices.iter().rev() {
@@ -195,8 +232,7 @@ impl Source {
             changed.push(start..start + splice.text.len());
             grown += splice.text.len() as isize - (splice.span.end - splice.span.start) as isize;
         }
-        syntax::check_depth(&tree, Some(&changed))?;
-        Ok(Some(Rc::new(Analysis::of(tree))))
+        Analysis::of(tree, Some(&changed)).map(Some)
     }
 
     /// A byte of the present text as row and column, from 0.
@@ -237,8 +273,10 @@ impl Source {
 }
 
 impl Analysis {
-    fn of(tree: Tree) -> Self {
-        Self { tree, symbols: OnceCell::new(), faults: OnceCell::new() }
+    /// Refuses a tree that is too deep, if given in the ranges that an edit changed.
+    fn of(tree: Tree, changed: Option<&[Range<usize>]>) -> Result<Rc<Self>, Unparsed> {
+        syntax::check_depth(&tree, changed)?;
+        Ok(Rc::new(Self { tree, symbols: OnceCell::new(), faults: OnceCell::new() }))
     }
 }
 

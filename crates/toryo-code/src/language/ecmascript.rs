@@ -53,6 +53,7 @@ const fn language(
         line_comment: "//",
         strings: &["template_string"],
         blocks: &["statement_block", "class_body", "interface_body", "enum_body", "object_type", "program"],
+        tail: super::no_tail,
         leading: &[],
         doc: Doc::Above { starts: &["/**"], form: CommentForm::Block },
         decorators: &["decorator"],
@@ -87,6 +88,7 @@ const fn language(
         declared_encoding: super::no_encoding,
         prepare: super::no_preparation,
         faults: super::no_faults,
+        statements: None,
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) static GO: Language = Language {
     line_comment: "//",
     strings: &["raw_string_literal"],
     blocks: &["block", "field_declaration_list", "interface_type", "source_file"],
+    tail: super::no_tail,
     leading: &[],
     doc: Doc::Above { starts: &["//", "/*"], form: CommentForm::Lines("// ") },
     decorators: &[],
@@ -34,6 +35,7 @@ pub(super) static GO: Language = Language {
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+    statements: None,
 };
 
 static SCOPING: Scoping = Scoping {

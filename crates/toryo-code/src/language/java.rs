@@ -27,6 +27,7 @@ pub(super) static JAVA: Language = Language {
         "constructor_body",
         "program",
     ],
+    tail: super::no_tail,
     leading: &["explicit_constructor_invocation"],
     doc: Doc::Above { starts: &["/**", "///"], form: CommentForm::Block },
     decorators: &["annotation", "marker_annotation"],
@@ -59,6 +60,7 @@ pub(super) static JAVA: Language = Language {
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+    statements: None,
 };
 
 static SCOPING: Scoping = Scoping {

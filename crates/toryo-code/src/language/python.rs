@@ -2,9 +2,11 @@
 
 mod faults;
 mod imports;
+mod lines;
 mod rename;
 
 use super::{Doc, Language, Layout};
+use crate::apply::Statements;
 use crate::outline::Import;
 use std::sync::OnceLock;
 use tree_sitter::Node;
@@ -22,6 +24,7 @@ pub(super) static PYTHON: Language = Language {
     line_comment: "#",
     strings: &["string"],
     blocks: &["block"],
+    tail: super::no_tail,
     leading: &[],
     doc: Doc::Inside { node: docstring, first_line: doc_line },
     decorators: &["decorator"],
@@ -37,6 +40,12 @@ pub(super) static PYTHON: Language = Language {
     declared_encoding,
     prepare,
     faults: faults::faults,
+    statements: Some(Statements {
+        lines: lines::logical,
+        clauses: &["elif", "else", "except", "finally"],
+        lead: "@",
+        owner: "class ",
+    }),
 };
 
 /// Words that are no names (Python reference, 2.3.1).

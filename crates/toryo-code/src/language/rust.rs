@@ -2,8 +2,9 @@
 
 mod imports;
 
-use super::{CommentForm, Doc, Language, Layout, Scoping};
+use super::{CommentForm, Doc, Language, Layout, Scoping, Tail};
 use std::sync::OnceLock;
+use tree_sitter::Node;
 
 /// The definition of Rust.
 pub(super) static RUST: Language = Language {
@@ -18,6 +19,7 @@ pub(super) static RUST: Language = Language {
     line_comment: "//",
     strings: &["string_literal", "raw_string_literal"],
     blocks: &["block", "declaration_list", "field_declaration_list", "enum_variant_list", "source_file"],
+    tail,
     leading: &[],
     doc: Doc::Above { starts: &["///", "/**"], form: CommentForm::Lines("/// ") },
     decorators: &["attribute_item"],
@@ -53,7 +55,39 @@ pub(super) static RUST: Language = Language {
     declared_encoding: super::no_encoding,
     prepare: super::no_preparation,
     faults: super::no_faults,
+    statements: None,
 };
+
+/// A body's last expression is its value, also one in braces that needs no `;`, where the function has a value.
+fn tail(function: Node<'_>) -> Tail {
+    let Some(body) = function.child_by_field_name("body") else { return Tail::Statement };
+    let mut cursor = body.walk();
+    let code = body.named_children(&mut cursor).filter(|node| !RUST.comments.contains(&node.kind()));
+    let Some(last) = code.last() else { return Tail::Statement };
+    let has_value = function.child_by_field_name("return_type").is_some();
+    let ends_with_semicolon = |node: Node<'_>| {
+        let end = node.child(node.child_count().saturating_sub(1));
+        end.is_some_and(|end| end.kind() == ";")
+    };
+    match last.kind() {
+        "expression_statement" if ends_with_semicolon(last) => Tail::Statement,
+        "expression_statement" => {
+            let repeats = matches!(
+                last.named_child(0).map(|node| node.kind()),
+                Some("for_expression" | "while_expression")
+            );
+            if has_value && !repeats { Tail::Value } else { Tail::Statement }
+        }
+        kind if kind == "let_declaration" || kind.ends_with("_item") || kind.ends_with("_definition") => {
+            Tail::Statement
+        }
+        "empty_statement" | "use_declaration" | "extern_crate_declaration" | "associated_type" => {
+            Tail::Statement
+        }
+        _ if has_value => Tail::Value,
+        _ => Tail::Open(last.end_byte()),
+    }
+}
 
 static SCOPING: Scoping = Scoping {
     names: &["identifier", "type_identifier", "field_identifier", "shorthand_field_identifier"],

@@ -54,12 +54,12 @@ pub(crate) fn outline_of(language: &Language, text: &str, tree: &Tree) -> Outlin
 }
 
 /// The symbols alone.
-pub(crate) fn symbols_of(language: &Language, text: &str, tree: &Tree) -> Vec<Symbol> {
+pub(crate) fn symbols_of(language: &Language, text: &str, lines: &Lines, tree: &Tree) -> Vec<Symbol> {
     let Some(rules) = language.rules().filter(|_| !is_junk(tree)) else { return Vec::new() };
     let mut finds = Finds::default();
     Finding::of(rules, language, text, &mut finds).walk(tree, Wanted::Definitions);
     let found = definitions(&mut finds);
-    finds.placed(&found, language, text, &Lines::of(text.as_bytes()))
+    finds.placed(&found, language, text, lines)
 }
 
 /// The outline by these rules.
@@ -173,12 +173,12 @@ impl<'a, 'tree> Finding<'a, 'tree> {
             let node = cursor.node();
             let number = node.kind_id();
             let mut field = None;
-            let mut closed = false;
+            let mut passed = false;
             if let Some(kind) = self.rules.kind(number) {
                 if kind.asks_field {
                     field = cursor.field_id().map(std::num::NonZero::get);
                 }
-                closed = kind.closed && wanted == Wanted::Definitions && !node.has_error();
+                passed = kind.token || kind.closed && wanted == Wanted::Definitions && !node.has_error();
                 if wanted == Wanted::All && !kind.chains.is_empty() {
                     let mut fits = kind.chains.iter().filter(|chain| chain.fits(field, &above));
                     // One that makes it no use decides.
@@ -191,7 +191,7 @@ impl<'a, 'tree> Finding<'a, 'tree> {
                     self.at_root(node, kind.root);
                 }
             }
-            if !closed && cursor.goto_first_child() {
+            if !passed && cursor.goto_first_child() {
                 above.push((number, field));
                 continue;
             }
@@ -314,7 +314,8 @@ mod tests {
         let (ready, plain) =
             (outline_by(ready, language, text, &tree), outline_by(plain, language, text, &tree));
         assert_eq!(ready, plain, "{name}: {text}");
-        assert_eq!(symbols_of(language, text, &tree), ready.symbols, "{name}: {text}");
+        let lines = Lines::of(text.as_bytes());
+        assert_eq!(symbols_of(language, text, &lines, &tree), ready.symbols, "{name}: {text}");
     }
 
     #[test]

@@ -123,6 +123,11 @@ impl Placing<'_> {
         let mut comments = Vec::new();
         let mut rest = self.attached.partition_point(|attached| attached.span.end <= start);
         while let Some(last) = rest.checked_sub(1).and_then(|last| self.attached.get(last)) {
+            // A comment inside of what is attached, such as an attribute over several lines.
+            if last.span.end > start {
+                rest -= 1;
+                continue;
+            }
             let gap = &self.text[last.span.end..start];
             let apart = last.is_comment && gap.matches('\n').count() > 1;
             if apart || !gap.trim().is_empty() {

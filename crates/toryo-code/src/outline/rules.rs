@@ -47,6 +47,8 @@ pub(super) struct Kind {
     pub(super) chains: Vec<Chain>,
     /// Whether no definition stands below it.
     pub(super) closed: bool,
+    /// Whether it is a word or sign of the language, below which nothing is named.
+    pub(super) token: bool,
     /// Whether a chain asks in which field of its parent such a node stands.
     pub(super) asks_field: bool,
 }
@@ -109,7 +111,9 @@ impl Rules {
     fn compiled(grammar: &Grammar, queries: &str, ready: bool) -> Option<Self> {
         let mut query = Query::new(grammar, queries).ok()?;
         let roles = query.capture_names().iter().map(|name| Role::of(name)).collect();
-        let kinds = vec![Kind::default(); grammar.node_kind_count()];
+        let numbers = 0..u16::try_from(grammar.node_kind_count()).ok()?;
+        let kind = |number| Kind { token: ready && !grammar.node_kind_is_named(number), ..Kind::default() };
+        let kinds = numbers.map(kind).collect();
         let mut rules = Self { query: Query::new(grammar, "").ok()?, roles, kinds, everywhere: !ready };
         for pattern in 0..if ready { query.pattern_count() } else { 0 } {
             let text =

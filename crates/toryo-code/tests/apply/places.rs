@@ -207,3 +207,20 @@ fn only_new_syntax_errors_refuse() {
         python_2.replace("pass", "print 'b'")
     );
 }
+
+#[test]
+fn lines_that_go_on_take_nothing_between_them() {
+    let text = "assert a, \\\n\"b\"\nx = 1\n";
+    let after = |line: u32, patch: &str| {
+        edit(text, "insert", json!({"line_range": [line, line], "position": "after"}), patch)
+    };
+    assert!(after(1, "log()\n").contains("goes on below"), "{}", after(1, "log()\n"));
+    assert_eq!(after(2, "log()\n"), "assert a, \\\n\"b\"\nlog()\nx = 1\n");
+    let before = edit(text, "insert", json!({"line_range": [2, 2], "position": "before"}), "log()\n");
+    assert!(before.contains("goes on below"), "{before}");
+    assert_eq!(after(1, "b + \\\n"), "assert a, \\\nb + \\\n\"b\"\nx = 1\n");
+    // In a string a backslash is content.
+    let doc = "def f():\n    \"\"\"\\\n    Says.\n    \"\"\"\n";
+    let inside = edit(doc, "insert", json!({"line_range": [2, 2], "position": "after"}), "    More.\n");
+    assert_eq!(inside, "def f():\n    \"\"\"\\\n    More.\n    Says.\n    \"\"\"\n");
+}

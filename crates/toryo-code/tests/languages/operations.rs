@@ -43,6 +43,35 @@ fn import(path: &str, before: &str, text: &str) -> String {
 }
 
 #[test]
+fn what_follows_a_last_expression_in_rust_does_not_change_the_functions_value() {
+    let below = |before: &str| {
+        change("a.rs", before, "insert", json!({"symbol": "f", "position": "body_end"}), json!("log();"))
+    };
+    for (before, after) in [
+        ("fn f() {\n    g()\n}\n", "fn f() {\n    g();\n    log();\n}\n"),
+        ("fn f() {\n    g() // last\n}\n", "fn f() {\n    g(); // last\n    log();\n}\n"),
+        ("fn f() { g() }\n", "fn f() {\n    g();\n    log();\n}\n"),
+        ("fn f() {\n    if a { b() }\n}\n", "fn f() {\n    if a { b() }\n    log();\n}\n"),
+        ("fn f() -> u8 {\n    return 1;\n}\n", "fn f() -> u8 {\n    return 1;\n    log();\n}\n"),
+        ("fn f() -> u8 {\n    fn g() {}\n}\n", "fn f() -> u8 {\n    fn g() {}\n    log();\n}\n"),
+        ("fn f() {}\n", "fn f() {\n    log();\n}\n"),
+    ] {
+        assert_eq!(below(before), after);
+    }
+    let value = "refused: the body of `f` ends with its value; insert above that by line_range, or give the whole body by replace_body. Nothing was applied.";
+    for body in [
+        "1",
+        "g();\n    x // value",
+        "if a { 1 } else { 2 }",
+        "loop { break 1 }",
+        "vec![1]",
+        "match a { _ => 1 }",
+    ] {
+        assert_eq!(below(&format!("fn f() -> u8 {{\n    {body}\n}}\n")), value, "{body}");
+    }
+}
+
+#[test]
 fn bodies_are_replaced_with_and_without_braces() {
     let f = "function f(a) { // header\n  old();\n  // tail\n}\n";
     let new = "function f(a) { // header\n  if (a) {\n    b();\n  }\n}\n";

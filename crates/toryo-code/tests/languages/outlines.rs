@@ -53,3 +53,11 @@ fn symbols_nest_and_their_parts_lie_in_them() {
         }
     }
 }
+
+#[test]
+fn comments_inside_of_attributes_are_no_documentation() {
+    let text = "#[derive(\n    /// Inside.\n    Clone,\n)]\n/// Says.\n#[b(/* c */)]\npub struct A;\n";
+    let outline = outline(&"a.rs".parse().expect("a path"), text);
+    let symbol = &outline.symbols[0];
+    assert_eq!((symbol.span.start, symbol.doc.as_deref()), (0, Some("Says.")));
+}

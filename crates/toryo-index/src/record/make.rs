@@ -1,5 +1,7 @@
 //! Making a record of a content: outline it, cut its words into terms, note who uses which name.
 
+mod strings;
+
 use super::{Content, ImportFacts, Piece, Reading, Record, SymbolFacts, UnitFacts, chunk};
 use crate::kind::{says_generated, text_of};
 use crate::lexical::{Posting, field};
@@ -8,6 +10,7 @@ use crate::query::phrases_of;
 use crate::terms::{LONGEST_WORD, terms_of, words};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use strings::Strings;
 use toryo_code::{Import, Outline, Symbol, SymbolKind, outline};
 use toryo_domain::RepoPath;
 
@@ -85,8 +88,8 @@ struct Making<'t> {
     owner: Vec<u32>,
     words: HashMap<&'t str, u32, RandomState>,
     spelled: Vec<&'t str>,
-    /// Unit and word of each occurrence in the text.
-    seen: Vec<(u32, u32)>,
+    /// Unit and word of each occurrence in the text, as [`pair`]s.
+    seen: Vec<u64>,
     /// Unit, word and role of words in names.
     roles: Vec<(u32, u32, u8)>,
 }
@@ -95,8 +98,7 @@ impl<'t> Making<'t> {
     fn new(text: &'t str, outline: &'t Outline) -> Self {
         let mut starts: Vec<u32> = Vec::with_capacity(text.len() / 32 + 2);
         starts.push(0);
-        starts
-            .extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at as u32 + 1));
+        starts.extend(text.match_indices('\n').map(|(at, _)| at as u32 + 1));
         // A line break at the end starts no further line.
         if starts.last() != Some(&(text.len() as u32)) {
             starts.push(text.len() as u32);
@@ -123,7 +125,7 @@ impl<'t> Making<'t> {
             self.add_symbol(symbol);
         }
         self.read_lines();
-        let mut strings = Strings { maker, text: String::new(), ends: Vec::new() };
+        let mut strings = Strings::of(maker);
         self.add_postings(&mut strings);
         self.add_uses(&mut strings);
         self.record.imports =
@@ -205,7 +207,7 @@ impl<'t> Making<'t> {
             let unit = self.owner[number as usize];
             for (_, word) in words(line) {
                 if let Some(word) = self.word(word) {
-                    self.seen.push((unit, word));
+                    self.seen.push(pair(unit, word));
                 }
             }
             let phrases = literals(line).flat_map(phrases_of);
@@ -219,16 +221,16 @@ impl<'t> Making<'t> {
     /// Units with the names they use: what the outline says, and where it knows nothing every word.
     fn add_uses(&mut self, strings: &mut Strings<'_>) {
         let owner = |line: u32| self.owner.get(line as usize).copied().unwrap_or(0);
-        let mut uses: Vec<(u32, u32)> = if self.outline.references.is_empty() {
-            let distinct = self.seen.chunk_by(|a, b| a == b).map(|run| run[0]);
-            distinct.map(|(unit, word)| (unit, strings.number(self.spelled[word as usize]))).collect()
+        let mut uses: Vec<u64> = if self.outline.references.is_empty() {
+            let distinct = self.seen.chunk_by(|a, b| a == b).map(|run| parts(run[0]));
+            distinct.map(|(unit, word)| pair(unit, strings.number(self.spelled[word as usize]))).collect()
         } else {
             let used = self.outline.references.iter().filter(|one| one.name.len() <= LONGEST_WORD);
-            used.map(|one| (owner(one.line), strings.number(&one.name))).collect()
+            used.map(|one| pair(owner(one.line), strings.number(&one.name))).collect()
         };
         uses.sort_unstable();
         uses.dedup();
-        self.record.uses = uses;
+        self.record.uses = uses.into_iter().map(parts).collect();
     }
 
     /// Counts terms by unit. Terms get their numbers in the order of their first unit and word.
@@ -244,20 +246,21 @@ impl<'t> Making<'t> {
             let (start, end) = spans[word as usize];
             &terms[start as usize..end as usize]
         };
-        let mut found: Vec<(u32, u32, u32, u8)> = Vec::with_capacity(self.seen.len());
+        // Term and unit, how often, and in which role.
+        let mut found: Vec<(u64, u32, u8)> = Vec::with_capacity(self.seen.len());
         for run in self.seen.chunk_by(|a, b| a == b) {
-            let (unit, word) = run[0];
-            found.extend(cut(word).iter().map(|term| (*term, unit, run.len() as u32, field::TEXT)));
+            let (unit, word) = parts(run[0]);
+            found.extend(cut(word).iter().map(|term| (pair(*term, unit), run.len() as u32, field::TEXT)));
         }
         for (unit, word, role) in &self.roles {
-            found.extend(cut(*word).iter().map(|term| (*term, *unit, 0, *role)));
+            found.extend(cut(*word).iter().map(|term| (pair(*term, *unit), 0, *role)));
         }
-        found.sort_unstable();
+        found.sort_unstable_by_key(|one| one.0);
         self.record.term_ends = vec![0; strings.count() as usize];
-        for run in found.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (term, unit, ..) = run[0];
-            let count: u32 = run.iter().map(|(_, _, count, _)| count).sum();
-            let fields = run.iter().fold(0, |bits, (_, _, _, role)| bits | role);
+        for run in found.chunk_by(|a, b| a.0 == b.0) {
+            let (term, unit) = parts(run[0].0);
+            let count: u32 = run.iter().map(|(_, count, _)| count).sum();
+            let fields = run.iter().fold(0, |bits, (_, _, role)| bits | role);
             self.record.units[unit as usize].length += count;
             let count = u16::try_from(count).unwrap_or(u16::MAX);
             self.record.postings.push(Posting { unit, count, fields });
@@ -283,6 +286,16 @@ impl<'t> Making<'t> {
     }
 }
 
+/// Two numbers as one, which sorts as they do and is compared at once.
+const fn pair(first: u32, second: u32) -> u64 {
+    (first as u64) << 32 | second as u64
+}
+
+/// The two numbers of a [`pair`].
+const fn parts(pair: u64) -> (u32, u32) {
+    ((pair >> 32) as u32, pair as u32)
+}
+
 fn import_facts(import: &Import, strings: &mut Strings<'_>) -> ImportFacts {
     let here = |name: &str| {
         import
@@ -294,48 +307,6 @@ fn import_facts(import: &Import, strings: &mut Strings<'_>) -> ImportFacts {
     let names = import.names.iter().map(|name| (strings.number(name), strings.number(&here(name))));
     let names = names.collect();
     ImportFacts { module: import.module.as_str().into(), names }
-}
-
-/// Distinct strings of a record, with numbers in the order in which they came.
-struct Strings<'m> {
-    maker: &'m mut Maker,
-    text: String,
-    ends: Vec<u32>,
-}
-
-impl Strings<'_> {
-    fn number(&mut self, text: &str) -> u32 {
-        let id = self.maker.id(text);
-        self.number_of(id)
-    }
-
-    /// The number of a text that the maker knows.
-    fn number_of(&mut self, id: u32) -> u32 {
-        let used = &mut self.maker.used[id as usize];
-        if used.0 != self.maker.records {
-            *used = (self.maker.records, self.ends.len() as u32);
-            self.text.push_str(&self.maker.texts[id as usize]);
-            self.ends.push(self.text.len() as u32);
-        }
-        used.1
-    }
-
-    /// Adds the numbers of a word's terms.
-    fn add_terms(&mut self, word: &str, terms: &mut Vec<u32>) {
-        let (start, end) = self.maker.cut(word);
-        for at in start..end {
-            let id = self.maker.terms[at as usize];
-            terms.push(self.number_of(id));
-        }
-    }
-
-    fn count(&self) -> u32 {
-        self.ends.len() as u32
-    }
-
-    fn finish(self) -> (String, Vec<u32>) {
-        (self.text, self.ends)
-    }
 }
 
 /// Texts between quotes on one line: where error messages stand in most languages.

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
-use toryo_index::{Hits, Index, RetrieveOptions};
+use toryo_index::{FileHit, Hits, Index, RetrieveOptions};
 
 /// A line of a batch.
 #[derive(Deserialize)]
@@ -24,6 +24,9 @@ struct Question {
 #[derive(Serialize)]
 struct FoundFile<'a> {
     path: &'a str,
+    /// Only in repositories of several parts.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    workspace: &'a str,
     score: f64,
 }
 
@@ -79,8 +82,10 @@ fn index(repository: &Repository, rev: &str) -> Result<Arc<Index>> {
 }
 
 fn shown(hits: &Hits) -> serde_json::Value {
-    let files: Vec<_> =
-        hits.files.iter().map(|file| FoundFile { path: file.path.as_str(), score: file.score }).collect();
+    let found = |file: &FileHit| {
+        json!(FoundFile { path: file.path.as_str(), workspace: &file.workspace, score: file.score })
+    };
+    let files: Vec<_> = hits.files.iter().map(found).collect();
     let symbols: Vec<_> = hits
         .symbols
         .iter()

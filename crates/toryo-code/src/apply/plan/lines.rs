@@ -5,6 +5,7 @@ use super::{fitted, starts_definition};
 use crate::apply::bodies::in_braces;
 use crate::apply::fit::{Block, Style};
 use crate::apply::source::Source;
+use crate::language::Layout;
 use crate::outline::column;
 use crate::text::Span;
 use tree_sitter::Node;
@@ -35,6 +36,24 @@ pub(super) fn at_lines(block: &Block, anchor: &str, at: usize, source: &Source) 
     let mut blocks = vec![literal];
     blocks.extend(levels.iter().map(|level| block.at(level, style)));
     blocks
+}
+
+/// Whether the line above a place ends with a backslash behind code, so that what is put here becomes a part of it.
+pub(super) fn goes_on(at: usize, source: &Source) -> bool {
+    let above = source.text[..at].trim_end_matches(['\n', '\r']);
+    let (Some(language), Some(analysis)) = (source.language, source.analysis()) else { return false };
+    if !matches!(language.layout, Layout::Indented { .. }) || !above.ends_with('\\') {
+        return false;
+    }
+    // In strings and comments a backslash is content.
+    let mut node = analysis.tree.root_node().descendant_for_byte_range(above.len() - 1, above.len());
+    while let Some(inner) = node {
+        if language.strings.contains(&inner.kind()) || language.comments.contains(&inner.kind()) {
+            return false;
+        }
+        node = inner.parent();
+    }
+    true
 }
 
 /// The indentation of the first line with text.
