@@ -19,6 +19,7 @@ pub mod leases;
 pub mod messages;
 pub mod model_calls;
 pub mod outbox;
+pub mod outcomes;
 pub mod page;
 pub mod pull_requests;
 pub mod repos;

@@ -1,5 +1,6 @@
 //! Runs: status, cost, result. The status is written only through [`RunStatus::after`].
 
+use crate::outcomes::Kept;
 use crate::page::Page;
 use crate::{Db, Error, db::Connection, row};
 use chrono::{DateTime, Utc};
@@ -184,7 +185,11 @@ macro_rules! select {
 }
 
 fn from_row(row: &PgRow) -> Result<Run, Error> {
-    let wish: NewTask = row::json(row, "wish")?;
+    of_wish(row, row::json(row, "wish")?)
+}
+
+/// A run whose task's wish was read already.
+pub(crate) fn of_wish(row: &PgRow, wish: NewTask) -> Result<Run, Error> {
     let control: Control = row::json(row, "control")?;
     Ok(Run {
         id: row::get::<uuid::Uuid>(row, "id")?.into(),
@@ -219,7 +224,7 @@ fn from_row(row: &PgRow) -> Result<Run, Error> {
     })
 }
 
-fn not_found(id: RunId) -> Error {
+pub(crate) fn not_found(id: RunId) -> Error {
     Error::NotFound { what: format!("run {id}") }
 }
 
@@ -333,56 +338,27 @@ pub async fn set_control(db: &mut Connection, run: RunId, control: &Control) -> 
     Ok(())
 }
 
-/// Stores where the run starts from.
+/// Stores what the run itself keeps of an outcome; what there is none of stays as it is.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn set_base(
-    db: &mut Connection,
-    run: RunId,
-    branch: &str,
-    commit: &CommitId,
-    title: &str,
-) -> Result<(), Error> {
-    sqlx::query("update runs set base_branch = $2, base_commit = $3, title = $4 where id = $1")
+pub async fn keep(db: &mut Connection, run: RunId, kept: &Kept) -> Result<(), Error> {
+    let Kept { base, best_diff, result } = kept;
+    let statement = "update runs set base_branch = coalesce($2, base_branch), base_commit = coalesce($3, base_commit), \
+                     title = coalesce($4, title), best_diff = coalesce($5, best_diff), branch = coalesce($6, branch), \
+                     commit_id = coalesce($7, commit_id), pull_request = coalesce($8, pull_request) where id = $1";
+    if base.is_none() && best_diff.is_none() && result.is_none() {
+        return Ok(());
+    }
+    sqlx::query(statement)
         .bind(run.uuid())
-        .bind(branch)
-        .bind(commit.as_str())
-        .bind(row::storable(title))
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Stores the diff of the best state so far.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn set_best_diff(db: &mut Connection, run: RunId, diff: &Digest) -> Result<(), Error> {
-    sqlx::query("update runs set best_diff = $2 where id = $1")
-        .bind(run.uuid())
-        .bind(diff.to_string())
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Stores the result.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn set_result(
-    db: &mut Connection,
-    run: RunId,
-    branch: &str,
-    commit: &CommitId,
-    pull_request: &PullRequest,
-) -> Result<(), Error> {
-    sqlx::query("update runs set branch = $2, commit_id = $3, pull_request = $4 where id = $1")
-        .bind(run.uuid())
-        .bind(branch)
-        .bind(commit.as_str())
-        .bind(row::to_json("pull request", pull_request)?)
+        .bind(base.as_ref().map(|[branch, ..]| branch))
+        .bind(base.as_ref().map(|[_, commit, _]| commit))
+        .bind(base.as_ref().map(|[.., title]| row::storable(title)))
+        .bind(best_diff)
+        .bind(result.as_ref().map(|([branch, _], _)| branch))
+        .bind(result.as_ref().map(|([_, commit], _)| commit))
+        .bind(result.as_ref().map(|(_, pull_request)| row::without_nul(pull_request)))
         .execute(db)
         .await?;
     Ok(())

@@ -7,16 +7,14 @@ mod claims;
 mod events;
 mod fences;
 mod keys;
+mod outcomes;
 mod plan;
 
 use std::time::Duration;
 use toryo_blackboard::{
     Ceilings, Claim, Claimant, Claimed, Db, NewStep, db, leases, repos, runs, steps, tasks,
 };
-use toryo_domain::{
-    Approval, Limits, NewTask, Priority, Role, RunId, RunSignal, RunStatus, StepId, StepKey, StepKind,
-    WorkerId,
-};
+use toryo_domain::{Approval, Limits, NewTask, Priority, Role, RunId, StepId, StepKey, StepKind, WorkerId};
 use toryo_testkit::stack::Services;
 
 /// No lease of a test runs out by itself.
@@ -68,15 +66,11 @@ impl Ground {
             .unwrap();
     }
 
-    /// Claims under these ceilings, and starts the run as the engine does.
+    /// Claims under these ceilings.
     pub async fn claim_under(&self, claimant: &Claimant, ceilings: Ceilings) -> Claimed {
         let mut tx = self.db.begin().await.unwrap();
         let claimed = leases::claim(&mut tx, claimant, ceilings, &[]).await.unwrap();
-        if let Claimed::Lease(claim, status) = &claimed {
-            if *status == RunStatus::Queued {
-                let mut run = runs::lock(&mut tx, claim.run_id).await.unwrap();
-                runs::signal(&mut tx, &mut run, RunSignal::Start, None, None).await.unwrap();
-            }
+        if let Claimed::Lease(..) = &claimed {
             db::commit(tx).await.unwrap();
         }
         claimed

@@ -6,7 +6,7 @@
 //! | `worker CAPACITY` | one worker with agents that do nothing; started by `measure`, with the servers in its environment |
 //!
 //! Floor, baseline and engine take turns in every round on one server, so that a busy hour meets all of them alike.
-//! `TORYO` is the program whose API is measured. The engine's own part is this program started again: a process of its
+//! `TORYO` is the program whose API is measured; `-` leaves that out. The engine's own part is this program started again: a process of its
 //! own, so that its processor time is known apart from that of whoever asks for runs.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on has to fail loudly")]
 
@@ -78,6 +78,7 @@ async fn measure(folder: PathBuf, rounds: usize, toryo: &Path, series: &[Series]
             }
         }
     }
-    let api = api::measure(&servers, toryo, &folder).await;
+    let api =
+        if toryo == Path::new("-") { Value::Null } else { api::measure(&servers, toryo, &folder).await };
     json!({ "postgres": servers.version().await, "rows": rows, "api": api })
 }
