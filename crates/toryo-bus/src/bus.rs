@@ -8,11 +8,12 @@ use async_nats::jetstream::{self, AckKind, Message};
 use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::{SelectAll, select_all};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
-use toryo_domain::RunId;
+use toryo_domain::{RunId, StepId};
 
 /// How long one request to the server may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -186,17 +187,26 @@ impl Bus {
 
     /// Hears the bells and orders of other processes, until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
+        self.hear_all(&[self.subjects.orders(), self.subjects.every_bell()], stop).await;
+    }
+
+    /// As [`listen`](Self::listen), for a process in which nobody reads streams: the bells of all runs would only cost it
+    /// time.
+    pub async fn listen_to_orders(&self, stop: CancellationToken) {
+        self.hear_all(&[self.subjects.orders()], stop).await;
+    }
+
+    async fn hear_all(&self, subjects: &[String], stop: CancellationToken) {
         while !stop.is_cancelled() {
             let heard = tokio::select! {
                 () = stop.cancelled() => return,
-                heard = self.subscribe() => heard,
+                heard = self.subscribe(subjects) => heard,
             };
             match heard {
-                Ok((mut rings, mut orders)) => {
+                Ok(mut heard) => {
                     while let Some(message) = tokio::select! {
                         () = stop.cancelled() => None,
-                        ring = rings.next() => ring,
-                        order = orders.next() => order,
+                        message = heard.next() => message,
                     } {
                         self.hear(&message);
                     }
@@ -209,9 +219,9 @@ impl Bus {
         }
     }
 
-    async fn subscribe(&self) -> Result<(Subscriber, Subscriber), SubscribeError> {
-        let rings = self.client.subscribe(self.subjects.every_bell()).await?;
-        Ok((rings, self.client.subscribe(self.subjects.orders()).await?))
+    async fn subscribe(&self, subjects: &[String]) -> Result<SelectAll<Subscriber>, SubscribeError> {
+        let subscribed = subjects.iter().map(|subject| self.client.subscribe(subject.clone()));
+        Ok(select_all(futures::future::try_join_all(subscribed).await?))
     }
 
     fn hear(&self, ring: &async_nats::Message) {
@@ -254,6 +264,13 @@ impl Bus {
 }
 
 impl Wakeup {
+    /// The step that it was sent for, as far as this version reads that: a hint.
+    #[must_use]
+    pub fn step(&self) -> Option<StepId> {
+        let payload: serde_json::Value = serde_json::from_slice(&self.0.payload).ok()?;
+        payload.get("step_id")?.as_str()?.parse().ok()
+    }
+
     /// Says that what it announced is done or of no interest.
     pub async fn done(self) {
         if let Err(error) = self.0.ack().await {
