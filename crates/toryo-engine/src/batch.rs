@@ -31,7 +31,7 @@ struct Waiting {
 enum Answer {
     Stored(Option<Stored>),
     /// The transaction failed: each of its outcomes is stored by itself, so that one cannot hold up the others.
-    Alone(Outcome),
+    Alone(Box<Outcome>),
 }
 
 impl Default for Batch {
@@ -75,7 +75,7 @@ impl Batch {
                 }
             }
         };
-        let mut stored = outcomes::commit(&engine.db, version::VERSION, &[outcome]).await?;
+        let mut stored = outcomes::commit(&engine.db, version::VERSION, &[*outcome]).await?;
         Ok(stored.pop().flatten())
     }
 
@@ -88,7 +88,7 @@ impl Batch {
             Ok(stored) => stored.into_iter().map(Answer::Stored).collect::<Vec<_>>(),
             Err(error) => {
                 tracing::debug!(%error, "{} outcomes are stored one by one", batch.len());
-                batch.into_iter().map(Answer::Alone).collect()
+                batch.into_iter().map(|outcome| Answer::Alone(Box::new(outcome))).collect()
             }
         };
         for (answer, to) in all.into_iter().zip(answers) {

@@ -49,8 +49,8 @@ pub async fn grow_for(
         events.push(begin_stopping(tx, run, stopping.clone()).await?);
         next = advance(&graph, &Rules::from(&*run));
     }
-    let mut heir = heir.filter(|_| next.turn.is_none());
-    store(tx, run, &next, &mut events, heir.as_deref_mut()).await?;
+    let heir = heir.filter(|_| next.turn.is_none());
+    store(tx, run, &next, &mut events, heir).await?;
     if let Some(turn) = next.turn {
         events.extend(take(tx, run, &rows, turn).await?);
     }

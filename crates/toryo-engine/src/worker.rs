@@ -1,6 +1,7 @@
 //! The worker: woken by a message or a timer, claims the most urgent step, executes it, commits, acknowledges.
 
 mod attempt;
+mod claimed;
 mod claims;
 
 pub(crate) use claims::{started, starting};
@@ -11,6 +12,7 @@ use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::relay::chain;
 use crate::version;
+use claimed::ClaimedEarly;
 use claims::Found;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +40,13 @@ pub struct Worker {
     agents: Arc<BTreeMap<Role, Arc<dyn Agent>>>,
     blobs: Arc<dyn BlobStore>,
     leases: Leases,
+    early: Arc<ClaimedEarly>,
+    /// Looks side by side: more of them would only pass over each other's steps.
+    looks: Arc<Semaphore>,
 }
+
+/// Looks for a step that one worker takes at a time.
+const LOOKS: usize = 4;
 
 impl Worker {
     /// A worker with these agents.
@@ -46,7 +54,15 @@ impl Worker {
     pub fn new(engine: Engine, agents: Vec<Arc<dyn Agent>>, blobs: Arc<dyn BlobStore>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.role(), agent)).collect();
         let leases = Leases::new(engine.clone());
-        Self { id: WorkerId::generate(), engine, agents: Arc::new(agents), blobs, leases }
+        Self {
+            id: WorkerId::generate(),
+            engine,
+            agents: Arc::new(agents),
+            blobs,
+            leases,
+            early: Arc::default(),
+            looks: Arc::new(Semaphore::new(LOOKS)),
+        }
     }
 
     /// Works until `stop`. Then running steps get a while to end, and are handed back if they do not.
@@ -136,6 +152,13 @@ impl Worker {
                     None
                 }
             };
+            let wakeup = match wakeup {
+                Some(wakeup) if self.early.answers(wakeup.step()) => {
+                    wakeup.done().await;
+                    continue;
+                }
+                wakeup => wakeup,
+            };
             let (worker, stop, again) = (self.clone(), stop.clone(), again.clone());
             attempts.spawn(async move {
                 worker.woken(wakeup, &again, &stop).await;
@@ -146,8 +169,13 @@ impl Worker {
 
     /// Looks for a step and executes it.
     async fn woken(&self, wakeup: Option<Wakeup>, again: &AtomicBool, stop: &CancellationToken) {
-        match self.claim().await {
+        let found = {
+            let _look = self.looks.acquire().await;
+            self.claim().await
+        };
+        match found {
             Ok(Found::Step(next)) => {
+                self.early.note(next.claim.step_id, wakeup.as_ref().and_then(Wakeup::step));
                 if wakeup.is_none() {
                     // Where one step was not announced there may be more.
                     again.store(true, Ordering::Relaxed);

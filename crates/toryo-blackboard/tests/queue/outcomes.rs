@@ -108,7 +108,7 @@ async fn outcomes_of_many_runs_are_stored_at_once_each_with_what_follows() {
     let rows = steps::of_run(&ground.db, two.claim.run_id).await.unwrap();
     let Some(Output::Plan(kept)) = &rows[0].output else { panic!("no output") };
     assert_eq!(kept.plan.summary, "as it\u{fffd}was");
-    assert_eq!(rows[1].depends_on, [two.claim.key.clone()]);
+    assert_eq!(rows[1].depends_on, std::slice::from_ref(&two.claim.key));
     assert_eq!(ground.claim().await.unwrap().step_id, rows[1].id);
     // The lease of the heir is one like every other.
     let mut tx = ground.db.begin().await.unwrap();

@@ -15,7 +15,7 @@ const LOOKS: u64 = 6;
 
 /// What one look came to; see [`Claimed`].
 enum Look {
-    Lease(Next),
+    Lease(Box<Next>),
     Busy,
     Nothing,
     Unreadable(StepId),
@@ -50,7 +50,7 @@ impl Worker {
         let mut look = 0;
         while look < LOOKS {
             match self.look(&claimant, &unreadable).await? {
-                Look::Lease(next) => return Ok(Found::Step(Box::new(next))),
+                Look::Lease(next) => return Ok(Found::Step(next)),
                 Look::Nothing => return Ok(Found::Nothing),
                 Look::Unreadable(step) => {
                     // One step that cannot be read must not hold up all others.
@@ -86,7 +86,7 @@ impl Worker {
         db::commit(tx).await?;
         reached_by(Boundary::ClaimCommitted, &claim.key).await?;
         self.engine.told(claim.run_id, seq).await;
-        Ok(Look::Lease(Next { claim, view: Some(view) }))
+        Ok(Look::Lease(Box::new(Next { claim, view: Some(view) })))
     }
 }
 
