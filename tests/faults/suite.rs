@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use toryo_agents::sample;
+use toryo_bus::{Bus, Subjects};
 use toryo_engine::Boundary;
 use toryo_testkit::openai::ScriptedModel;
 use toryo_testkit::proxy::Proxy;
@@ -200,6 +201,7 @@ impl Storm {
             disks,
             jetstream: jetstream(&services).await?,
             queue: format!("{}_steps", services.nats_prefix),
+            bus: Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix)?).await?,
         };
         let mut repositories = vec![];
         for number in 0..AT_ONCE {

@@ -9,11 +9,14 @@ use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{SelectAll, select_all};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use toryo_domain::{RunId, StepId};
+
+/// A server that takes no message for so long refuses them; below it may just have been started.
+pub const REFUSAL: Duration = Duration::from_secs(10);
 
 /// How long one request to the server may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +32,8 @@ pub struct Bus {
     consumer: Arc<Mutex<Option<PullConsumer>>>,
     bell: Bell,
     orders: Arc<watch::Sender<u64>>,
+    /// Since when the server, though connected, takes no messages.
+    refusing: Arc<StdMutex<Option<Instant>>>,
 }
 
 /// A wake-up: something is ready. What it is, Postgres knows.
@@ -54,7 +59,15 @@ impl Bus {
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
         let orders = Arc::new(watch::channel(0).0);
-        Ok(Self { client, jetstream, subjects, consumer: Arc::default(), bell: Bell::default(), orders })
+        Ok(Self {
+            client,
+            jetstream,
+            subjects,
+            consumer: Arc::default(),
+            bell: Bell::default(),
+            orders,
+            refusing: Arc::default(),
+        })
     }
 
     /// Changes whenever a person has ordered something of a run, in whatever process, while [`listen`](Self::listen)
@@ -70,11 +83,25 @@ impl Bus {
         self.bell.clone()
     }
 
-    /// Whether the server answers and the streams are as declared.
+    /// For how long the server has been there and taken no message: `None` where it took the last one, or is away. A server
+    /// whose disk was full may go on refusing until it is started again.
+    #[must_use]
+    pub fn refusing_for(&self) -> Option<Duration> {
+        self.refusing().map(|since| since.elapsed())
+    }
+
+    fn refusing(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the server answers, takes messages, and the streams are as declared.
     ///
     /// # Errors
     /// They are not.
     pub async fn ping(&self) -> Result<(), Error> {
+        if let Some(time) = self.refusing_for().filter(|time| *time >= REFUSAL) {
+            return Err(Error::Refusing { seconds: time.as_secs() });
+        }
         self.consumer().await.map(|_| ())?;
         tokio::time::timeout(REQUEST_TIMEOUT, self.client.flush())
             .await
@@ -116,6 +143,18 @@ impl Bus {
     }
 
     async fn publish(&self, subject: String, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
+        let outcome = self.send(subject, dedup_id, payload).await;
+        let mut refusing = self.refusing();
+        match &outcome {
+            Ok(()) => *refusing = None,
+            // A server that is away refuses nothing.
+            Err(_) if !self.is_connected() => *refusing = None,
+            Err(_) => drop(refusing.get_or_insert_with(Instant::now)),
+        }
+        outcome
+    }
+
+    async fn send(&self, subject: String, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
         // Without its stream a subject has no subscriber, and the message would be lost.
         self.consumer().await?;
         let mut headers = HeaderMap::new();
