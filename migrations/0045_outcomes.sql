@@ -39,6 +39,7 @@ as $$
 #variable_conflict use_column
 declare
     held uuid[];
+    moment timestamptz;
 begin
     -- Locks in the one order: runs, by id, then steps. Nobody is waited for with other runs' locks in hand.
     select array_agg(locked.id) into held from (
@@ -50,6 +51,8 @@ begin
         return;
     end if;
 
+    -- One time for all events of the outcomes: later than all before them, whose writers held the locks.
+    moment := clock_timestamp();
     -- A statement of its own, so that it sees what was committed before the locks were taken.
     return query
     with given as materialized (
@@ -147,10 +150,10 @@ begin
     ),
     told as (
         insert into events (run_id, seq, at, type, step_key, attempt, data)
-        select run, last_seq + n + (moved and n > heir_place)::integer, clock_timestamp(), type, step_key, attempt, data
+        select run, last_seq + n + (moved and n > heir_place)::integer, moment, type, step_key, attempt, data
         from news
         union all
-        select done.run, done.last_seq + done.heir_place + 1, clock_timestamp(), 'step.started', done.heir_key,
+        select done.run, done.last_seq + done.heir_place + 1, moment, 'step.started', done.heir_key,
             begun.attempts, done.heir_data
         from leased join done on done.place = leased.place join begun on begun.id = leased.heir
     ),

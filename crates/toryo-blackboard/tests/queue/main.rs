@@ -17,6 +17,9 @@ use toryo_blackboard::{
 use toryo_domain::{Approval, Limits, NewTask, Priority, Role, RunId, StepId, StepKey, StepKind, WorkerId};
 use toryo_testkit::stack::Services;
 
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// No lease of a test runs out by itself.
 const LONG: Duration = Duration::from_secs(600);
 
@@ -30,7 +33,8 @@ impl Ground {
     /// An empty one.
     pub async fn new() -> Self {
         let services = Services::shared().await;
-        let db = Db::connect(&services.database_url, 16).await.unwrap();
+        // All tests at once on a busy machine: a connection alone may take seconds there.
+        let db = Db::connect_within(&services.database_url, 16, PATIENCE).await.unwrap();
         db.migrate().await.unwrap();
         Self { db }
     }

@@ -102,6 +102,9 @@ async fn outcomes_of_many_runs_are_stored_at_once_each_with_what_follows() {
         ]
     );
     assert_eq!(told(&ground, &two).await.len(), 5);
+    let disordered = "select count(*) from (select at, lag(at) over (partition by run_id order by seq) as before \
+                      from events) as told where at < before";
+    assert_eq!(ground.number(disordered).await, 0, "events are told in the order of time");
     assert_eq!(ground.number("select count(*) from outbox").await, 1, "the heir needs no message");
     let open = "select count(*) from attempts where finished_at is null";
     assert_eq!(ground.number(open).await, 1, "the heir's");
