@@ -32,8 +32,18 @@ impl Db {
     /// # Errors
     /// The URL is not one, or the server does not answer within ten seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
-        let lazy = Self::lazy(url, connections)?;
-        Ok(Self { pool: pool(connections).connect_with(options(url)?).await?, ..lazy })
+        Self::connect_within(url, connections, ACQUIRE_TIMEOUT).await
+    }
+
+    /// As [`connect`](Self::connect), and whoever needs a connection later waits for a free one for so long.
+    ///
+    /// # Errors
+    /// The URL is not one, or the server does not answer in that time.
+    pub async fn connect_within(url: &str, connections: u32, patience: Duration) -> Result<Self, Error> {
+        let Self { relaxed, .. } = Self::lazy(url, connections)?;
+        let lanes = Lanes::new(options(url)?, connections, patience);
+        let pool = pool(connections).acquire_timeout(patience).connect_with(options(url)?).await?;
+        Ok(Self { pool, relaxed, lanes })
     }
 
     /// As [`connect`](Self::connect), but the first statement makes the first connection.
