@@ -3,4 +3,5 @@
 pub mod embeddings;
 pub mod openai;
 pub mod proxy;
+pub mod samples;
 pub mod stack;
