@@ -21,6 +21,9 @@ use toryo_testkit::stack::{OwnServers, Services};
 /// Longest wait for a state; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest wait for a connection. Without optimisation a password alone takes a while to prove, and a test has one thread.
+pub const CONNECTING: Duration = Duration::from_secs(60);
+
 pub fn quick() -> Config {
     Config {
         lease_seconds: 2,
@@ -40,7 +43,7 @@ pub struct Site {
 
 impl Site {
     pub async fn on(services: &Services, config: Config) -> Self {
-        let db = Db::connect(&services.database_url, 8).await.unwrap();
+        let db = Db::connect_within(&services.database_url, 8, CONNECTING).await.unwrap();
         db.migrate().await.unwrap();
         let bus =
             Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix).unwrap()).await.unwrap();

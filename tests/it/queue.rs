@@ -1,6 +1,7 @@
 //! What people and programs meet at the queue: gates that open once, messages that count once, dead letters, and streams
 //! with many readers.
 
+use crate::engine::CONNECTING;
 use crate::harness::{PATIENCE, Toryo};
 use crate::scripted::Script;
 use bytes::Bytes;
@@ -37,7 +38,7 @@ impl Site {
     }
 
     async fn on(services: &Services) -> Self {
-        let db = Db::connect(&services.database_url, 12).await.unwrap();
+        let db = Db::connect_within(&services.database_url, 12, CONNECTING).await.unwrap();
         db.migrate().await.unwrap();
         let subjects = Subjects::new(&services.nats_prefix).unwrap();
         let bus = Bus::connect(&services.nats_url, subjects).await.unwrap();

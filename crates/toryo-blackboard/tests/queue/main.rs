@@ -33,7 +33,7 @@ impl Ground {
     /// An empty one.
     pub async fn new() -> Self {
         let services = Services::shared().await;
-        // All tests at once on a busy machine: a connection alone may take seconds there.
+        // Without optimisation a password takes a while to prove, and a test proves sixteen of them on one thread.
         let db = Db::connect_within(&services.database_url, 16, PATIENCE).await.unwrap();
         db.migrate().await.unwrap();
         Self { db }
