@@ -22,7 +22,7 @@ use toryo_models::{Gateway, Providers};
 use toryo_policy::{Guardrails, Masker};
 use toryo_testkit::openai::API_KEY;
 
-/// Does what the arguments say: `SITE worker`, `SITE submit KEY REPOSITORY APPROVAL`, `SITE approve RUN`.
+/// Does what the arguments say: `SITE worker`, `SITE submit KEY REPOSITORY APPROVAL`, `SITE approve|pause|resume RUN`.
 pub async fn run(arguments: &[String]) -> Result<()> {
     // Whatever ends the suite ends its processes, stopped ones too.
     #[cfg(target_os = "linux")]
@@ -41,9 +41,14 @@ pub async fn run(arguments: &[String]) -> Result<()> {
             submit(&engine, &wish, Some(&once)).await?;
             Ok(())
         }
-        ("approve", [run]) => {
-            let engine = site.engine().await?;
-            match control::approve(&engine, run.parse()?, "tester", None).await {
+        ("approve" | "pause" | "resume", [run]) => {
+            let (engine, run) = (site.engine().await?, run.parse()?);
+            let done = match errand.as_str() {
+                "approve" => control::approve(&engine, run, "tester", None).await,
+                "pause" => control::pause(&engine, run, "tester", None).await,
+                _ => control::resume(&engine, run, "tester").await,
+            };
+            match done {
                 // An earlier errand did it and did not live to say so.
                 Ok(_) | Err(control::Error::NotPossible(_)) => Ok(()),
                 Err(error) => Err(error.into()),

@@ -9,6 +9,9 @@
 
 mod child;
 mod fleet;
+#[path = "../../crates/toryo/src/keeper.rs"]
+#[expect(dead_code, reason = "the suite looks when it wants to, not regularly")]
+mod keeper;
 mod model;
 mod ports;
 #[path = "../../crates/toryo/src/adapters/pulls.rs"]

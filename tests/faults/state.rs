@@ -39,8 +39,11 @@ pub async fn of_run(db: &PgPool, run: Uuid, repository: &Path) -> Result<Value> 
     let artifacts = "select distinct jsonb_build_object('step', step_key, 'kind', kind, 'name', name, 'digest', digest) \
                      from artifacts where run_id = $1 order by 1";
     // What a repeated attempt says again is said more than once; what a run does happens once.
+    // A run that stood still for a while leaves the same as one that did not.
     let events = "select jsonb_build_object('type', type, 'step', step_key, 'times', count(*)) from events \
                   where run_id = $1 and (type like 'run.%' or type = 'step.succeeded' or type = 'pull_request.opened') \
+                  and not (type = 'run.needs_human' and data @> '{\"paused\": true}') \
+                  and not (type = 'run.resumed' and not data ? 'gate') \
                   group by type, step_key order by type, step_key";
     let pulls = "select jsonb_build_object('title', title, 'body', body, 'base', base_branch, 'state', state, 'draft', \
                  draft, 'head', head_branch, 'commit', head_commit) from pull_requests where run_id = $1";

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use toryo_agents::sample;
+use toryo_bus::{Bus, Subjects};
 use toryo_engine::Boundary;
 use toryo_testkit::openai::ScriptedModel;
 use toryo_testkit::proxy::Proxy;
@@ -87,6 +88,8 @@ struct Run {
     key: String,
     id: Option<Uuid>,
     status: String,
+    /// A person has paused it, and will let it go on.
+    paused: bool,
 }
 
 struct Storm {
@@ -96,6 +99,8 @@ struct Storm {
     db: PgPool,
     repositories: Vec<PathBuf>,
     runs: Vec<Run>,
+    /// How many of them nobody disturbed.
+    calm: usize,
     dice: Dice,
 }
 
@@ -200,6 +205,7 @@ impl Storm {
             disks,
             jetstream: jetstream(&services).await?,
             queue: format!("{}_steps", services.nats_prefix),
+            bus: Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix)?).await?,
         };
         let mut repositories = vec![];
         for number in 0..AT_ONCE {
@@ -209,12 +215,13 @@ impl Storm {
         }
         let dice = Dice(plan.seed);
         let fleet = Fleet::new(site.clone(), file, Some(clock_shim(folder)?));
-        Ok((Self { plan, scene, fleet, db, repositories, runs: vec![], dice }, site))
+        Ok((Self { plan, scene, fleet, db, repositories, runs: vec![], calm: 0, dice }, site))
     }
 
     async fn all(&mut self, site: &Site) -> Result<(usize, usize)> {
         self.fleet.start(WORKERS)?;
         let calm = self.calm_runs().await?;
+        self.calm = self.runs.len();
         eprintln!("faults: {} undisturbed runs are known", calm.len());
         let (pairs, troubles) = self.storm().await?;
         eprintln!("faults: the storm is over, {} runs", self.runs.len());
@@ -359,7 +366,8 @@ impl Storm {
             let approval = if self.runs.len().is_multiple_of(5) { "plan" } else { "none" };
             self.submit(approval).await?;
         }
-        self.approve_what_waits().await?;
+        self.pause_some().await?;
+        self.decide().await?;
         tokio::time::sleep(TICK).await;
         Ok(())
     }
@@ -369,17 +377,38 @@ impl Storm {
         let repository = self.repositories[number % self.repositories.len()].clone();
         let (key, path) = (format!("task-{number}"), repository.display().to_string());
         self.fleet.errand(&["submit", &key, &path, approval]).await?;
-        self.runs.push(Run { repository, approval, key, id: None, status: String::new() });
+        self.runs.push(Run { repository, approval, key, id: None, status: String::new(), paused: false });
         Ok(())
     }
 
-    async fn approve_what_waits(&mut self) -> Result<()> {
-        let waits = |run: &Run| (run.status == "waiting_for_approval").then_some(run.id).flatten();
-        let waiting: Vec<Uuid> = self.runs.iter().filter_map(waits).collect();
-        for run in waiting {
-            self.fleet.errand(&["approve", &run.to_string()]).await?;
+    /// What a person does with runs that wait: approves, and lets those go on that were paused.
+    async fn decide(&mut self) -> Result<()> {
+        let errand = |run: &Run| match run.status.as_str() {
+            "waiting_for_approval" => Some("approve"),
+            "needs_human" if run.paused => Some("resume"),
+            _ => None,
+        };
+        let waiting: Vec<(&str, Uuid)> =
+            self.runs.iter().filter_map(|run| Some((errand(run)?, run.id?))).collect();
+        for (errand, run) in waiting {
+            self.fleet.errand(&[errand, &run.to_string()]).await?;
         }
         Ok(())
+    }
+
+    /// Every fourth run is paused once, wherever it is then.
+    async fn pause_some(&mut self) -> Result<()> {
+        let is_due = |run: &Run| run.status == "running" && !run.paused;
+        let due = self
+            .runs
+            .iter()
+            .enumerate()
+            .skip(self.calm)
+            .position(|(number, run)| number % 4 == 1 && is_due(run));
+        let Some(run) = due.and_then(|at| self.runs.get_mut(self.calm + at)) else { return Ok(()) };
+        run.paused = true;
+        let id = run.id.context("a run without an id")?;
+        self.fleet.errand(&["pause", &id.to_string()]).await
     }
 
     /// Where the runs stand; as before where the database does not answer.
@@ -406,7 +435,11 @@ impl Storm {
     fn ended(&self) -> usize {
         self.runs
             .iter()
-            .filter(|run| ["succeeded", "failed", "needs_human", "cancelled"].contains(&&*run.status))
+            .filter(|run| match run.status.as_str() {
+                "succeeded" | "failed" | "cancelled" => true,
+                "needs_human" => !run.paused,
+                _ => false,
+            })
             .count()
     }
 
@@ -422,7 +455,7 @@ impl Storm {
             ensure!(Instant::now() < until, "runs do not end: {left:?}");
             self.fleet.tend()?;
             self.read_runs().await;
-            self.approve_what_waits().await?;
+            self.decide().await?;
             tokio::time::sleep(TICK).await;
         }
         let wrong: Vec<_> = self

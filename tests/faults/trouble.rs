@@ -1,14 +1,19 @@
 //! What may happen to everything that is not a worker: the servers, the way to them, their disks.
 
 use crate::fleet::Fleet;
+use crate::keeper;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use toryo_bus::Bus;
 use toryo_testkit::proxy::Proxy;
 use toryo_testkit::stack::OwnServers;
+
+/// Longest wait for a queue whose disk was full.
+const HEALING: Duration = Duration::from_secs(60);
 
 /// How long a trouble lasts.
 const WHILE: Duration = Duration::from_secs(3);
@@ -57,6 +62,8 @@ pub struct Scene {
     pub disks: Option<[Disk; 2]>,
     pub jetstream: async_nats::jetstream::Context,
     pub queue: String,
+    /// A way to the queue of the suite's own.
+    pub bus: Bus,
 }
 
 impl Scene {
@@ -112,14 +119,29 @@ impl Scene {
                     let ballast = servers.fill()?;
                     lasting(fleet, WHILE).await?;
                     std::fs::remove_file(ballast)?;
-                    // Whoever keeps the servers looks regularly whether they run. A stream whose write failed on a full
-                    // disk may refuse every further one until nats-server is started again: its operator has to.
-                    stack.revive().await?;
-                    stack.nats_restart().await?;
+                    self.healed(fleet).await?;
                 }
             }
         }
         lasting(fleet, Duration::from_millis(500)).await
+    }
+}
+
+impl Scene {
+    /// Looks as `toryo up` does until the queue takes messages again.
+    async fn healed(&self, fleet: &mut Fleet) -> Result<()> {
+        let until = tokio::time::Instant::now() + HEALING;
+        for number in 0.. {
+            keeper::look(&self.servers.stack, &self.bus).await?;
+            // A wake-up that finds nothing harms nobody.
+            let probe = format!("probe:{}:{number}", uuid::Uuid::now_v7());
+            if self.bus.announce_ready(&probe, b"{}".to_vec()).await.is_ok() {
+                return Ok(());
+            }
+            ensure!(tokio::time::Instant::now() < until, "the queue was not healed in {HEALING:?}");
+            lasting(fleet, Duration::from_millis(500)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine alone, on real servers, with scripted agents: every road a run may take, and what happens when
 //! something on the road breaks.
 
-use crate::scripted::{Script, tested};
+use crate::scripted::Script;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,10 +15,14 @@ use toryo_domain::{
     RunStatus, StepStatus, Usd, WorkerId,
 };
 use toryo_engine::{Config, Engine, Failure, Worker, commit, control, relay, submit, sweep};
+use toryo_testkit::samples::{self, tested};
 use toryo_testkit::stack::{OwnServers, Services};
 
 /// Longest wait for a state; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for a connection. Without optimisation a password alone takes a while to prove, and a test has one thread.
+pub const CONNECTING: Duration = Duration::from_secs(60);
 
 pub fn quick() -> Config {
     Config {
@@ -39,7 +43,7 @@ pub struct Site {
 
 impl Site {
     pub async fn on(services: &Services, config: Config) -> Self {
-        let db = Db::connect(&services.database_url, 8).await.unwrap();
+        let db = Db::connect_within(&services.database_url, 8, CONNECTING).await.unwrap();
         db.migrate().await.unwrap();
         let bus =
             Bus::connect(&services.nats_url, Subjects::new(&services.nats_prefix).unwrap()).await.unwrap();
@@ -229,7 +233,7 @@ async fn a_transient_failure_is_tried_again_and_a_wrong_input_is_not() {
         .on("retrieve:a", async |_| Err(Failure::new(FailureClass::Policy, "not further than this")))
         .on("spec", async |ctx| match ctx.task.wish.goal.as_str() {
             "nonsense" => Err(Failure::new(FailureClass::Input, "the repository does not exist")),
-            _ => Ok(crate::scripted::good(&ctx.step_key, &[])),
+            _ => Ok(samples::good(&ctx.step_key, &[])),
         });
     site.worker(&script);
     let run = site.submit(&wish()).await;
@@ -470,7 +474,7 @@ async fn a_panic_fails_its_run_and_nothing_else() {
     let mut site = Site::shared().await;
     let script = Script::with_subtasks(&["a"]).on("spec", async |ctx| match ctx.task.wish.goal.as_str() {
         "panic" => panic!("as the test wants it"),
-        _ => Ok(crate::scripted::good(&ctx.step_key, &[])),
+        _ => Ok(samples::good(&ctx.step_key, &[])),
     });
     site.worker(&script);
     let bad = site.submit(&NewTask { goal: "panic".into(), ..wish() }).await;

@@ -1,6 +1,7 @@
 //! What people and programs meet at the queue: gates that open once, messages that count once, dead letters, and streams
 //! with many readers.
 
+use crate::engine::CONNECTING;
 use crate::harness::{PATIENCE, Toryo};
 use crate::scripted::Script;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use toryo_agents::sample;
 use toryo_api::sse::{Feeds, HEARTBEAT, Stored, follow};
 use toryo_blackboard::{
-    BlobStore, Db, Idempotency, MemoryBlobs, Run, db, dead_letters, events, runs, workers,
+    BlobStore, Db, Idempotency, MemoryBlobs, Run, db, dead_letters, events, outbox, runs, workers,
 };
 use toryo_bus::{Bus, Subjects};
 use toryo_domain::{
@@ -33,8 +34,11 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        let services = Services::shared().await;
-        let db = Db::connect(&services.database_url, 12).await.unwrap();
+        Self::on(&Services::shared().await).await
+    }
+
+    async fn on(services: &Services) -> Self {
+        let db = Db::connect_within(&services.database_url, 12, CONNECTING).await.unwrap();
         db.migrate().await.unwrap();
         let subjects = Subjects::new(&services.nats_prefix).unwrap();
         let bus = Bus::connect(&services.nats_url, subjects).await.unwrap();
@@ -126,6 +130,47 @@ async fn a_repeated_approval_never_opens_the_next_gate() {
     control::approve_seen(&site.engine, run, "tester", None, change).await.unwrap();
     site.until(run, |run| run.status == RunStatus::Succeeded).await;
     site.close().await;
+}
+
+#[tokio::test]
+async fn runs_end_while_the_queue_takes_no_message_and_it_says_so() {
+    let services = Services::shared().await;
+    // Somebody else's stream has the subject, so that ours cannot be made.
+    let client = jetstream(&services).await;
+    let (subject, foreign) =
+        (format!("{}.steps.ready", services.nats_prefix), format!("{}_x", services.nats_prefix));
+    let config = async_nats::jetstream::stream::Config {
+        name: foreign.clone(),
+        subjects: vec![subject],
+        ..Default::default()
+    };
+    client.create_stream(config).await.unwrap();
+    let mut site = Site::on(&services).await;
+    site.worker(&Script::with_subtasks(&["a", "b"]));
+    let runs = [site.submit(Approval::None).await, site.submit(Approval::None).await];
+    for run in runs {
+        site.until(run, |run| run.status == RunStatus::Succeeded).await;
+    }
+    assert!(site.engine.bus.refusing_for().is_some());
+    assert!(site.engine.bus.ping().await.is_err());
+    assert!(outbox::len(&site.engine.db).await.unwrap() > 0, "what was not sent is kept");
+    client.delete_stream(&foreign).await.unwrap();
+    let healed = tokio::time::timeout(PATIENCE, async {
+        while outbox::len(&site.engine.db).await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    healed.await.expect("the outbox is emptied in time");
+    assert_eq!(site.engine.bus.refusing_for(), None);
+    site.close().await;
+}
+
+/// A way to the queue that is not the engine's.
+async fn jetstream(services: &Services) -> async_nats::jetstream::Context {
+    let (login, address) = services.nats_url.trim_start_matches("nats://").rsplit_once('@').unwrap();
+    let (user, password) = login.split_once(':').unwrap();
+    let options = async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+    async_nats::jetstream::new(options.connect(address).await.unwrap())
 }
 
 #[tokio::test]

@@ -4,15 +4,9 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use toryo_domain::output::{
-    CodeOutput, CriticOutput, DraftOutput, IntegrateOutput, MergeOutput, PlanOutput, ReproduceOutput,
-    RetrieveOutput, SpecOutput, TestOutput, TestSummary,
-};
-use toryo_domain::{
-    ChangeSet, CommitId, Digest, Output, Plan, PullRequest, PullRequestState, Role, StepKey, StepKind,
-    Subtask, SubtaskKind,
-};
+use toryo_domain::{Output, Role, StepKey, Subtask, SubtaskKind};
 use toryo_engine::{Agent, Failure, StepContext};
+use toryo_testkit::samples::{good, subtask};
 
 type Act = Arc<dyn Fn(StepContext) -> BoxFuture<'static, Result<Output, Failure>> + Send + Sync>;
 
@@ -26,7 +20,10 @@ pub struct Script {
 impl Script {
     /// A plan of independent subtasks.
     pub fn with_subtasks(ids: &[&str]) -> Self {
-        Self { subtasks: ids.iter().map(|id| subtask(id)).collect(), acts: BTreeMap::new() }
+        Self {
+            subtasks: ids.iter().map(|id| subtask(id, SubtaskKind::Refactoring, &[])).collect(),
+            acts: BTreeMap::new(),
+        }
     }
 
     /// What happens in one step instead.
@@ -66,105 +63,5 @@ impl Agent for Scripted {
             Some(act) => act(ctx.clone()).await,
             None => Ok(self.script.good(&ctx.step_key)),
         }
-    }
-}
-
-fn subtask(id: &str) -> Subtask {
-    Subtask {
-        id: id.into(),
-        kind: SubtaskKind::Refactoring,
-        title: format!("do {id}"),
-        description: String::new(),
-        target_files: vec![],
-        new_files: vec![],
-        target_symbols: vec![],
-        acceptance_criteria: vec![],
-        depends_on: vec![],
-    }
-}
-
-pub fn tested(passed: bool) -> TestOutput {
-    TestOutput { passed, summary: TestSummary::default(), analysis: None, digest: String::new() }
-}
-
-fn commit() -> CommitId {
-    "ab".repeat(20).parse().unwrap()
-}
-
-pub fn good(key: &StepKey, subtasks: &[Subtask]) -> Output {
-    let digest = Digest::of(key.to_string());
-    match key.kind {
-        StepKind::Spec => Output::Spec(SpecOutput {
-            base_commit: commit(),
-            base_branch: "main".into(),
-            title: "Do it".into(),
-            summary: String::new(),
-            acceptance_criteria: vec!["it is done".into()],
-            in_scope: vec![],
-            out_of_scope: vec![],
-            constraints: vec![],
-            questions: vec![],
-        }),
-        StepKind::Plan => {
-            Output::Plan(PlanOutput { plan: Plan { summary: String::new(), subtasks: subtasks.to_vec() } })
-        }
-        StepKind::Retrieve => Output::Retrieve(RetrieveOutput {
-            pack: digest,
-            files: vec![],
-            omitted: vec![],
-            related_tests: vec![],
-            tokens: 0,
-        }),
-        StepKind::Reproduce => Output::Reproduce(ReproduceOutput {
-            changes: ChangeSet::default(),
-            must_pass: vec![],
-            failed_before: true,
-            note: String::new(),
-            log: None,
-        }),
-        StepKind::Code => Output::Code(CodeOutput {
-            changes: ChangeSet::default(),
-            summary: String::new(),
-            diff: digest,
-            edits: 1,
-        }),
-        StepKind::Test => Output::Test(tested(true)),
-        StepKind::Critic => Output::Critic(CriticOutput {
-            approved: true,
-            patch_verdict: String::new(),
-            test_verdict: String::new(),
-            findings: vec![],
-        }),
-        StepKind::Merge => Output::Merge(MergeOutput {
-            changes: ChangeSet::default(),
-            conflicts: vec![],
-            test: Some(tested(true)),
-            reproduced: vec![],
-            diff: digest,
-        }),
-        StepKind::Integrate => Output::Integrate(IntegrateOutput {
-            branch: "toryo/x".into(),
-            commit: commit(),
-            pull_request: PullRequest {
-                number: 1,
-                url: "http://127.0.0.1/ui/pulls/1".into(),
-                head_branch: "toryo/x".into(),
-                state: PullRequestState::Open,
-                draft: false,
-            },
-        }),
-        StepKind::Draft => Output::Draft(DraftOutput {
-            branch: "toryo/x".into(),
-            commit: commit(),
-            pull_request: PullRequest {
-                number: 1,
-                url: "http://127.0.0.1/ui/pulls/1".into(),
-                head_branch: "toryo/x".into(),
-                state: PullRequestState::Open,
-                draft: true,
-            },
-            holds: vec![],
-            missing: vec![],
-        }),
     }
 }

@@ -2,7 +2,7 @@
 //! servers, with scripted agents.
 
 use crate::engine::{Site, wish};
-use crate::scripted::{Script, tested};
+use crate::scripted::Script;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use toryo_domain::{
 };
 use toryo_engine::control::{self, Fork, LimitChange};
 use toryo_engine::{Failure, StepContext};
+use toryo_testkit::samples::tested;
 
 fn key(text: &str) -> StepKey {
     text.parse().unwrap()

@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use toryo_blackboard::events::Frame;
 use toryo_blackboard::{BlobStore, Db, Error, archive, runs};
 use toryo_domain::RunId;
@@ -77,13 +79,19 @@ impl From<&Frame> for Framed {
     }
 }
 
+/// What thousands of readers do at every event has to be little: the clock and the wish to close are asked for once, not
+/// for each event.
 struct Reader {
     feed: Arc<Feed>,
     seq: u64,
     replay: VecDeque<Framed>,
     news: watch::Receiver<u64>,
     heartbeat: Duration,
-    closing: CancellationToken,
+    /// When something was sent last.
+    sent: Instant,
+    /// Ends when a comment may be due: no earlier than that, and set anew only then.
+    silence: Pin<Box<Sleep>>,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// What a reader finds in the buffer.
@@ -106,23 +114,21 @@ pub fn follow(
     heartbeat: Duration,
     closing: CancellationToken,
 ) -> impl Stream<Item = Bytes> + Send {
-    let news = feed.news();
-    let reader = Reader { feed, seq, replay: VecDeque::new(), news, heartbeat, closing };
-    futures::stream::unfold(reader, |mut reader| async {
-        let closing = reader.closing.clone();
-        let bytes = tokio::select! {
-            biased;
-            () = closing.cancelled() => None,
-            bytes = reader.next() => bytes,
-        }?;
-        Some((bytes, reader))
-    })
+    let reader = Reader {
+        news: feed.news(),
+        feed,
+        seq,
+        replay: VecDeque::new(),
+        heartbeat,
+        sent: Instant::now(),
+        silence: Box::pin(tokio::time::sleep(heartbeat)),
+        closing: Box::pin(closing.cancelled_owned()),
+    };
+    futures::stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) })
 }
 
 impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
-        let silence = tokio::time::sleep(self.heartbeat);
-        tokio::pin!(silence);
         loop {
             if let Some(framed) = self.replay.pop_front() {
                 return Some(self.sent(framed));
@@ -132,19 +138,26 @@ impl Reader {
             match self.feed.look(self.seq) {
                 Look::Next(framed) => return Some(self.sent(framed)),
                 Look::End => return None,
-                Look::Behind => match self.feed.read(self.seq, BATCH).await {
-                    Ok(batch) => self.replay = batch.into(),
-                    Err(error) => {
-                        tracing::warn!(%error, "a reader of events waits for the database");
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                Look::Behind => tokio::select! {
+                    biased;
+                    () = &mut self.closing => return None,
+                    () = catch_up(&self.feed, self.seq, &mut self.replay) => {}
                 },
                 Look::None => {
                     tokio::select! {
+                        biased;
+                        () = &mut self.closing => return None,
                         // A feed whose task ended ends its readers, who come again.
                         news = self.news.changed() => news.ok()?,
-                        () = &mut silence => {
-                            return Some(Bytes::from_static(b": heartbeat\n\n"));
+                        () = &mut self.silence => {
+                            let due = self.sent + self.heartbeat;
+                            if due > Instant::now() {
+                                self.silence.as_mut().reset(due);
+                            } else {
+                                self.silence.as_mut().reset(Instant::now() + self.heartbeat);
+                                self.sent = Instant::now();
+                                return Some(Bytes::from_static(b": heartbeat\n\n"));
+                            }
                         }
                     }
                 }
@@ -153,8 +166,19 @@ impl Reader {
     }
 
     fn sent(&mut self, framed: Framed) -> Bytes {
-        self.seq = framed.seq;
+        (self.seq, self.sent) = (framed.seq, Instant::now());
         framed.bytes
+    }
+}
+
+/// Reads the next batch for one who fell behind.
+async fn catch_up(feed: &Feed, seq: u64, replay: &mut VecDeque<Framed>) {
+    match feed.read(seq, BATCH).await {
+        Ok(batch) => *replay = batch.into(),
+        Err(error) => {
+            tracing::warn!(%error, "a reader of events waits for the database");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -1,5 +1,5 @@
--- Leases the most urgent step of the tenant that has the fewest steps running. Nothing here waits for another
--- transaction: what somebody else holds is passed over. $1 worker, $2 seconds of the lease, $3 roles, $4 steps to pass
+-- Leases the most urgent step of the tenant that has the fewest steps running, starts its run with the first one, and
+-- says so in events. Nothing here waits for another transaction: what somebody else holds is passed over. $1 worker, $2 seconds of the lease, $3 roles, $4 steps to pass
 -- over, $5 a tenant's and $6 a repository's limit where they have none of their own, $7 the engine's version.
 with recursive
 -- Who has anything ready, one probe of the index each, however long the queues are.
@@ -78,10 +78,27 @@ leased as (
         )
     from picked
     where steps.id = picked.id and steps.status = 'ready'
-    returning steps.run_id, steps.id, steps.step_key, steps.attempts, steps.fence, picked.run_status
+    returning steps.run_id, steps.id, steps.step_key, steps.role, steps.attempts, steps.fence,
+        picked.run_status = 'queued' as is_start
 ),
 noted as (
     insert into attempts (step_id, fence, attempt, worker_id) select id, fence, attempts, $1 from leased
+),
+moved as (
+    update runs set last_seq = last_seq + 1 + is_start::integer,
+        status = case when is_start then 'running' else runs.status end,
+        started_at = coalesce(runs.started_at, now()), active_since = coalesce(runs.active_since, now())
+    from leased where runs.id = leased.run_id
+    returning runs.last_seq
+),
+told as (
+    insert into events (run_id, seq, at, type, step_key, attempt, data)
+    select leased.run_id, moved.last_seq - 1, clock_timestamp(), 'run.started', null, null, '{}'
+    from leased cross join moved where is_start
+    union all
+    select leased.run_id, moved.last_seq, clock_timestamp(), 'step.started', step_key, attempts,
+        jsonb_build_object('role', role, 'worker_id', $1)
+    from leased cross join moved
 )
-select (select count(*) from due) as due, leased.*
-from (values (1)) as always left join leased on true
+select (select count(*) from due) as due, leased.*, moved.last_seq
+from (values (1)) as always left join leased on true left join moved on true

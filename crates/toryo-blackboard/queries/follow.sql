@@ -28,5 +28,4 @@ leased as (
 noted as (
     insert into attempts (step_id, fence, attempt, worker_id) select id, fence, attempts, $4 from leased
 )
-select leased.*, coalesce((select max(n) from messages where messages.run_id = leased.run_id), 0) as newest_message
-from leased
+select * from leased

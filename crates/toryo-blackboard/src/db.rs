@@ -1,8 +1,11 @@
 //! The connection to Postgres, and the migrations.
 
+mod lanes;
+
 use crate::Error;
+use lanes::{DOUBT, Lane, Lanes};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ pub type Tx = Transaction<'static, Postgres>;
 pub struct Db {
     pool: PgPool,
     relaxed: PgPool,
+    lanes: Lanes,
 }
 
 /// Connections for writes that may be forgotten in a crash of the database; on top of the others.
@@ -23,13 +27,23 @@ const RELAXED: u32 = 3;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
-    /// Opens a pool of at most `connections`.
+    /// Opens a pool of at most `connections`, and as many lanes for what is hottest as they are needed.
     ///
     /// # Errors
     /// The URL is not one, or the server does not answer within ten seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
-        let lazy = Self::lazy(url, connections)?;
-        Ok(Self { pool: pool(connections).connect_with(options(url)?).await?, ..lazy })
+        Self::connect_within(url, connections, ACQUIRE_TIMEOUT).await
+    }
+
+    /// As [`connect`](Self::connect), and whoever needs a connection later waits for a free one for so long.
+    ///
+    /// # Errors
+    /// The URL is not one, or the server does not answer in that time.
+    pub async fn connect_within(url: &str, connections: u32, patience: Duration) -> Result<Self, Error> {
+        let Self { relaxed, .. } = Self::lazy(url, connections)?;
+        let lanes = Lanes::new(options(url)?, connections, patience);
+        let pool = pool(connections).acquire_timeout(patience).connect_with(options(url)?).await?;
+        Ok(Self { pool, relaxed, lanes })
     }
 
     /// As [`connect`](Self::connect), but the first statement makes the first connection.
@@ -40,7 +54,8 @@ impl Db {
         let options = options(url)?;
         let unsynced = options.clone().options([("synchronous_commit", "off")]);
         let relaxed = pool(RELAXED.min(connections)).connect_lazy_with(unsynced);
-        Ok(Self { pool: pool(connections).connect_lazy_with(options), relaxed })
+        let lanes = Lanes::new(options.clone(), connections, ACQUIRE_TIMEOUT);
+        Ok(Self { pool: pool(connections).connect_lazy_with(options), relaxed, lanes })
     }
 
     /// Applies the migrations that are missing. Safe to call from several processes at once.
@@ -82,6 +97,11 @@ impl Db {
         &self.relaxed
     }
 
+    /// A connection for a single statement that is a transaction of its own.
+    pub(crate) async fn lane(&self) -> Result<Lane, Error> {
+        self.lanes.take().await
+    }
+
     /// The pool, for reads of one statement.
     #[must_use]
     pub const fn pool(&self) -> &PgPool {
@@ -90,7 +110,7 @@ impl Db {
 
     /// Ends all connections.
     pub async fn close(&self) {
-        tokio::join!(self.pool.close(), self.relaxed.close());
+        tokio::join!(self.pool.close(), self.relaxed.close(), self.lanes.close());
     }
 }
 
@@ -116,5 +136,17 @@ fn options(url: &str) -> Result<PgConnectOptions, Error> {
 }
 
 fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection that was used a moment ago is lent without being asked first.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for >= DOUBT {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }

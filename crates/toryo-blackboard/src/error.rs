@@ -52,6 +52,12 @@ impl Error {
         Self::Corrupt { what, source: source.into() }
     }
 
+    /// Whoever asked the database was stopped before it answered.
+    #[must_use]
+    pub const fn interrupted() -> Self {
+        Self::Unavailable(sqlx::Error::WorkerCrashed)
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub const fn class(&self) -> FailureClass {

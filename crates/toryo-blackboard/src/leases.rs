@@ -17,7 +17,7 @@ pub use end::{
 use crate::{Db, Error, db::Connection, row};
 use sqlx::postgres::PgRow;
 use std::time::Duration;
-use toryo_domain::{Role, RunId, RunStatus, StepId, StepKey, WorkerId};
+use toryo_domain::{Role, RunId, StepId, StepKey, WorkerId};
 
 /// A lease on a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,20 +56,11 @@ pub struct Ceilings {
     pub repository: Option<u32>,
 }
 
-/// A lease that was taken in the commit of the step before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Followed {
-    /// The lease.
-    pub claim: Claim,
-    /// The place of the run's newest message, as the commit saw it; 0 where there is none.
-    pub newest_message: i64,
-}
-
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// A lease; the run has this status still. Its row stays locked until the transaction ends.
-    Lease(Claim, RunStatus),
+    /// A lease, and the number of the event that says so. The run's row stays locked until the transaction ends.
+    Lease(Claim, u64),
     /// Steps are due, but others are about to take them, hold their runs or took the last place under a limit: roll back
     /// and ask again in a moment.
     Busy,
@@ -94,7 +85,7 @@ fn texts(roles: &[Role]) -> Vec<&'static str> {
     roles.iter().map(|role| role.as_str()).collect()
 }
 
-/// Leases the most urgent step that may run now, but for those `except`ed. Waits for nobody: what another transaction
+/// Leases the most urgent step that may run now, but for those `except`ed, and starts its run. Waits for nobody: what another transaction
 /// holds is passed over. One statement, served by the index `steps_due`.
 ///
 /// # Errors
@@ -125,8 +116,8 @@ pub async fn claim(
         let due: i64 = row::get(&found, "due")?;
         return Ok(if due > 0 { Claimed::Busy } else { Claimed::Nothing });
     };
-    match (from_row(&found), row::parse(&found, "run_status")) {
-        (Ok(claim), Ok(status)) => Ok(Claimed::Lease(claim, status)),
+    match (from_row(&found), row::unsigned(&found, "last_seq")) {
+        (Ok(claim), Ok(seq)) => Ok(Claimed::Lease(claim, seq)),
         _ => Ok(Claimed::Unreadable(step.into())),
     }
 }
@@ -146,7 +137,7 @@ pub async fn follow(
     step: StepId,
     done: &Claim,
     claimant: &Claimant,
-) -> Result<Option<Followed>, Error> {
+) -> Result<Option<Claim>, Error> {
     let found = sqlx::query(include_str!("../queries/follow.sql"))
         .bind(step.uuid())
         .bind(done.step_id.uuid())
@@ -157,8 +148,7 @@ pub async fn follow(
         .bind(claimant.version)
         .fetch_optional(db)
         .await?;
-    let Some(row) = found else { return Ok(None) };
-    Ok(Some(Followed { claim: from_row(&row)?, newest_message: row::get(&row, "newest_message")? }))
+    found.as_ref().map(from_row).transpose()
 }
 
 /// The lease that was taken in the commit of this attempt and still holds: for a worker that lost the answer.

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod messages;
 pub mod model_calls;
 pub mod outbox;
+pub mod outcomes;
 pub mod page;
 pub mod pull_requests;
 pub mod repos;

@@ -1,13 +1,18 @@
 //! Runs: status, cost, result. The status is written only through [`RunStatus::after`].
 
+mod decided;
+
+pub use decided::{Control, Origin};
+
+use crate::outcomes::Kept;
 use crate::page::Page;
 use crate::{Db, Error, db::Connection, row};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::postgres::PgRow;
 use toryo_domain::{
     Approval, CommitId, Digest, Gate, IllegalTransition, Limits, NewTask, Priority, PullRequest, RunId,
-    RunSignal, RunStatus, StepKey, Stopping, TaskId, Usd, Variant,
+    RunSignal, RunStatus, TaskId, Usd,
 };
 
 /// A run.
@@ -74,74 +79,6 @@ pub struct Run {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// What people decided about a run; the graph follows from it and from the outputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-// Unknown fields are passed over: in a rolling upgrade an older process reads what a newer one wrote.
-#[serde(default)]
-pub struct Control {
-    /// Rounds of `spec` asked for: one more with each answer to open questions.
-    pub spec_rounds: u32,
-    /// Rounds of `plan` asked for: one more with each rejected plan.
-    pub plan_rounds: u32,
-    /// Rounds of `merge` asked for by rejecting the change.
-    pub merge_rounds: u32,
-    /// The plan of this round is approved.
-    pub approved_plan: Option<u32>,
-    /// The join of this round is approved.
-    pub approved_merge: Option<u32>,
-    /// Repairs a subtask granted on top of the limit.
-    pub extra_repairs: u32,
-    /// Minutes granted on top of the limit.
-    pub extra_minutes: u32,
-    /// Money granted on top of the limit.
-    pub extra_usd: Usd,
-    /// Tokens granted on top of the limit.
-    pub extra_tokens: u64,
-    /// The limits that a person set in place of the task's.
-    pub limits: Option<Limits>,
-    /// A limit was hit, and the best state so far becomes a draft.
-    pub stopping: Option<Stopping>,
-    /// Rounds of `draft` asked for: one more with each limit that was hit.
-    pub drafts: u32,
-    /// A person paused it.
-    pub paused: bool,
-}
-
-/// Where a fork comes from, and what it does otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The run it shares its beginning with.
-    pub run_id: RunId,
-    /// The first step that is not shared.
-    pub at: StepKey,
-    /// What it does otherwise.
-    #[serde(default)]
-    pub variant: Variant,
-    /// The caller's key that makes a repeated request harmless.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            spec_rounds: 1,
-            plan_rounds: 1,
-            merge_rounds: 1,
-            approved_plan: None,
-            approved_merge: None,
-            extra_repairs: 0,
-            extra_minutes: 0,
-            extra_usd: Usd::ZERO,
-            extra_tokens: 0,
-            limits: None,
-            stopping: None,
-            drafts: 1,
-            paused: false,
-        }
-    }
-}
-
 impl Run {
     /// How long it has run, up to `now`; waiting for people is not counted.
     #[must_use]
@@ -184,7 +121,11 @@ macro_rules! select {
 }
 
 fn from_row(row: &PgRow) -> Result<Run, Error> {
-    let wish: NewTask = row::json(row, "wish")?;
+    of_wish(row, row::json(row, "wish")?)
+}
+
+/// A run whose task's wish was read already.
+pub(crate) fn of_wish(row: &PgRow, wish: NewTask) -> Result<Run, Error> {
     let control: Control = row::json(row, "control")?;
     Ok(Run {
         id: row::get::<uuid::Uuid>(row, "id")?.into(),
@@ -219,7 +160,7 @@ fn from_row(row: &PgRow) -> Result<Run, Error> {
     })
 }
 
-fn not_found(id: RunId) -> Error {
+pub(crate) fn not_found(id: RunId) -> Error {
     Error::NotFound { what: format!("run {id}") }
 }
 
@@ -333,56 +274,27 @@ pub async fn set_control(db: &mut Connection, run: RunId, control: &Control) -> 
     Ok(())
 }
 
-/// Stores where the run starts from.
+/// Stores what the run itself keeps of an outcome; what there is none of stays as it is.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn set_base(
-    db: &mut Connection,
-    run: RunId,
-    branch: &str,
-    commit: &CommitId,
-    title: &str,
-) -> Result<(), Error> {
-    sqlx::query("update runs set base_branch = $2, base_commit = $3, title = $4 where id = $1")
+pub async fn keep(db: &mut Connection, run: RunId, kept: &Kept) -> Result<(), Error> {
+    let Kept { base, best_diff, result } = kept;
+    let statement = "update runs set base_branch = coalesce($2, base_branch), base_commit = coalesce($3, base_commit), \
+                     title = coalesce($4, title), best_diff = coalesce($5, best_diff), branch = coalesce($6, branch), \
+                     commit_id = coalesce($7, commit_id), pull_request = coalesce($8, pull_request) where id = $1";
+    if base.is_none() && best_diff.is_none() && result.is_none() {
+        return Ok(());
+    }
+    sqlx::query(statement)
         .bind(run.uuid())
-        .bind(branch)
-        .bind(commit.as_str())
-        .bind(row::storable(title))
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Stores the diff of the best state so far.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn set_best_diff(db: &mut Connection, run: RunId, diff: &Digest) -> Result<(), Error> {
-    sqlx::query("update runs set best_diff = $2 where id = $1")
-        .bind(run.uuid())
-        .bind(diff.to_string())
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Stores the result.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn set_result(
-    db: &mut Connection,
-    run: RunId,
-    branch: &str,
-    commit: &CommitId,
-    pull_request: &PullRequest,
-) -> Result<(), Error> {
-    sqlx::query("update runs set branch = $2, commit_id = $3, pull_request = $4 where id = $1")
-        .bind(run.uuid())
-        .bind(branch)
-        .bind(commit.as_str())
-        .bind(row::to_json("pull request", pull_request)?)
+        .bind(base.as_ref().map(|[branch, ..]| branch))
+        .bind(base.as_ref().map(|[_, commit, _]| commit))
+        .bind(base.as_ref().map(|[.., title]| row::storable(title)))
+        .bind(best_diff)
+        .bind(result.as_ref().map(|([branch, _], _)| branch))
+        .bind(result.as_ref().map(|([_, commit], _)| commit))
+        .bind(result.as_ref().map(|(_, pull_request)| row::without_nul(pull_request)))
         .execute(db)
         .await?;
     Ok(())

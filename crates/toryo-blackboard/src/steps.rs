@@ -30,6 +30,8 @@ pub struct StepRow {
     pub depends_on: Vec<StepKey>,
     /// Attempts so far.
     pub attempts: u32,
+    /// How often it was opened again; its outcome never changes within one.
+    pub epoch: u32,
     /// What it left on the blackboard.
     pub output: Option<Output>,
     /// Why its last attempt failed.
@@ -78,6 +80,7 @@ fn from_row(row: &PgRow) -> Result<StepRow, Error> {
         depends_on,
         attempts: u32::try_from(row::get::<i32>(row, "attempts")?)
             .map_err(|e| Error::corrupt("attempts", e))?,
+        epoch: u32::try_from(row::get::<i32>(row, "epoch")?).map_err(|e| Error::corrupt("epoch", e))?,
         output: row::json_opt(row, "output")?,
         failure: class.map(|class| StepFailure { class, text: text.unwrap_or_default() }),
         ready_at: row::get(row, "ready_at")?,

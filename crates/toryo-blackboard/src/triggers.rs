@@ -1,7 +1,7 @@
 //! Triggers: what set a run off. One delivery, one body or one command on one object does so once, by unique constraints.
 
 use crate::{Db, Error, db::Connection, row};
-use toryo_domain::{Digest, RunId, TaskId};
+use toryo_domain::{Digest, NewEvent, NewTask, RepoId, RunId, StepId, StepKey, TaskId, tenant};
 
 /// What asks for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,64 @@ pub async fn insert(db: &mut Connection, trigger: &Trigger, task: TaskId, run: R
         .execute(db)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A task that a trigger asks for, and how its first run begins.
+#[derive(Debug)]
+pub struct Submission<'a> {
+    /// The task.
+    pub task: TaskId,
+    /// Its first run.
+    pub run: RunId,
+    /// What was asked for.
+    pub wish: &'a NewTask,
+    /// Who asked.
+    pub trigger: &'a Trigger,
+    /// The step that the run begins with.
+    pub first: &'a StepKey,
+    /// What happened, in order.
+    pub events: &'a [NewEvent],
+}
+
+/// Stores all of it in a transaction of its own and returns the number of the last event; `None`, and nothing stored, where
+/// something of the same delivery, body or logical key set off a run before. One that is under way is waited for.
+///
+/// # Errors
+/// The database does not answer; whether it committed is then unknown.
+pub async fn submit(db: &Db, new: &Submission<'_>) -> Result<Option<u64>, Error> {
+    let Submission { wish, trigger, events, .. } = new;
+    let statement = "select submit_task($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    let mut lane = db.lane().await?;
+    let last = sqlx::query_scalar::<_, i64>(statement)
+        .bind(new.task.uuid())
+        .bind(new.run.uuid())
+        .bind(RepoId::generate().uuid())
+        .bind(&wish.repo_url)
+        .bind(tenant::of_repository(&wish.repo_url))
+        .bind(row::to_json("wish", wish)?)
+        .bind(wish.priority.rank())
+        .bind(uuid::Uuid::now_v7())
+        .bind(trigger.source)
+        .bind(trigger.delivery.as_deref())
+        .bind(trigger.body.to_string())
+        .bind(trigger.once())
+        .bind(trigger.logical_key.as_deref())
+        .bind(StepId::generate().uuid())
+        .bind(new.first.to_string())
+        .bind(new.first.kind.role().as_str())
+        .bind(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.step_key.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| row::without_nul(&event.data)).collect::<Vec<_>>())
+        .fetch_one(&mut lane.connection)
+        .await;
+    let last = match last {
+        Err(error) if error.as_database_error().and_then(|it| it.constraint()) == Some("triggers_taken") => {
+            None
+        }
+        last => Some(u64::try_from(last?).map_err(|error| Error::corrupt("event", error))?),
+    };
+    lane.done();
+    Ok(last)
 }
 
 /// What a trigger of the same delivery, body or logical key set off; the delivery is looked at first.

@@ -8,11 +8,15 @@ use async_nats::jetstream::{self, AckKind, Message};
 use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
-use std::sync::Arc;
-use std::time::Duration;
+use futures::stream::{SelectAll, select_all};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
-use toryo_domain::RunId;
+use toryo_domain::{RunId, StepId};
+
+/// A server that takes no message for so long refuses them; below it may just have been started.
+pub const REFUSAL: Duration = Duration::from_secs(10);
 
 /// How long one request to the server may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +32,8 @@ pub struct Bus {
     consumer: Arc<Mutex<Option<PullConsumer>>>,
     bell: Bell,
     orders: Arc<watch::Sender<u64>>,
+    /// Since when the server, though connected, takes no messages.
+    refusing: Arc<StdMutex<Option<Instant>>>,
 }
 
 /// A wake-up: something is ready. What it is, Postgres knows.
@@ -53,7 +59,15 @@ impl Bus {
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
         let orders = Arc::new(watch::channel(0).0);
-        Ok(Self { client, jetstream, subjects, consumer: Arc::default(), bell: Bell::default(), orders })
+        Ok(Self {
+            client,
+            jetstream,
+            subjects,
+            consumer: Arc::default(),
+            bell: Bell::default(),
+            orders,
+            refusing: Arc::default(),
+        })
     }
 
     /// Changes whenever a person has ordered something of a run, in whatever process, while [`listen`](Self::listen)
@@ -69,11 +83,25 @@ impl Bus {
         self.bell.clone()
     }
 
-    /// Whether the server answers and the streams are as declared.
+    /// For how long the server has been there and taken no message: `None` where it took the last one, or is away. A server
+    /// whose disk was full may go on refusing until it is started again.
+    #[must_use]
+    pub fn refusing_for(&self) -> Option<Duration> {
+        self.refusing().map(|since| since.elapsed())
+    }
+
+    fn refusing(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the server answers, takes messages, and the streams are as declared.
     ///
     /// # Errors
     /// They are not.
     pub async fn ping(&self) -> Result<(), Error> {
+        if let Some(time) = self.refusing_for().filter(|time| *time >= REFUSAL) {
+            return Err(Error::Refusing { seconds: time.as_secs() });
+        }
         self.consumer().await.map(|_| ())?;
         tokio::time::timeout(REQUEST_TIMEOUT, self.client.flush())
             .await
@@ -115,6 +143,18 @@ impl Bus {
     }
 
     async fn publish(&self, subject: String, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
+        let outcome = self.send(subject, dedup_id, payload).await;
+        let mut refusing = self.refusing();
+        match &outcome {
+            Ok(()) => *refusing = None,
+            // A server that is away refuses nothing.
+            Err(_) if !self.is_connected() => *refusing = None,
+            Err(_) => drop(refusing.get_or_insert_with(Instant::now)),
+        }
+        outcome
+    }
+
+    async fn send(&self, subject: String, dedup_id: &str, payload: Vec<u8>) -> Result<(), Error> {
         // Without its stream a subject has no subscriber, and the message would be lost.
         self.consumer().await?;
         let mut headers = HeaderMap::new();
@@ -186,17 +226,26 @@ impl Bus {
 
     /// Hears the bells and orders of other processes, until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
+        self.hear_all(&[self.subjects.orders(), self.subjects.every_bell()], stop).await;
+    }
+
+    /// As [`listen`](Self::listen), for a process in which nobody reads streams: the bells of all runs would only cost it
+    /// time.
+    pub async fn listen_to_orders(&self, stop: CancellationToken) {
+        self.hear_all(&[self.subjects.orders()], stop).await;
+    }
+
+    async fn hear_all(&self, subjects: &[String], stop: CancellationToken) {
         while !stop.is_cancelled() {
             let heard = tokio::select! {
                 () = stop.cancelled() => return,
-                heard = self.subscribe() => heard,
+                heard = self.subscribe(subjects) => heard,
             };
             match heard {
-                Ok((mut rings, mut orders)) => {
+                Ok(mut heard) => {
                     while let Some(message) = tokio::select! {
                         () = stop.cancelled() => None,
-                        ring = rings.next() => ring,
-                        order = orders.next() => order,
+                        message = heard.next() => message,
                     } {
                         self.hear(&message);
                     }
@@ -209,9 +258,9 @@ impl Bus {
         }
     }
 
-    async fn subscribe(&self) -> Result<(Subscriber, Subscriber), SubscribeError> {
-        let rings = self.client.subscribe(self.subjects.every_bell()).await?;
-        Ok((rings, self.client.subscribe(self.subjects.orders()).await?))
+    async fn subscribe(&self, subjects: &[String]) -> Result<SelectAll<Subscriber>, SubscribeError> {
+        let subscribed = subjects.iter().map(|subject| self.client.subscribe(subject.clone()));
+        Ok(select_all(futures::future::try_join_all(subscribed).await?))
     }
 
     fn hear(&self, ring: &async_nats::Message) {
@@ -254,6 +303,13 @@ impl Bus {
 }
 
 impl Wakeup {
+    /// The step that it was sent for, as far as this version reads that: a hint.
+    #[must_use]
+    pub fn step(&self) -> Option<StepId> {
+        let payload: serde_json::Value = serde_json::from_slice(&self.0.payload).ok()?;
+        payload.get("step_id")?.as_str()?.parse().ok()
+    }
+
     /// Says that what it announced is done or of no interest.
     pub async fn done(self) {
         if let Err(error) = self.0.ack().await {

@@ -11,6 +11,15 @@ pub enum Error {
     /// The server does not answer.
     #[error("the queue does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server answers, but stores nothing: its disk was full, or JetStream is off.
+    #[error(
+        "the queue has taken no messages for {seconds} s; look at its disk and its log, and start nats-server again \
+         when there is room (runs go on meanwhile, more slowly)"
+    )]
+    Refusing {
+        /// For how long.
+        seconds: u64,
+    },
 }
 
 impl Error {
@@ -23,7 +32,7 @@ impl Error {
     pub const fn class(&self) -> FailureClass {
         match self {
             Self::Url(_) => FailureClass::Input,
-            Self::Unavailable(_) => FailureClass::Transient,
+            Self::Unavailable(_) | Self::Refusing { .. } => FailureClass::Transient,
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Options {
     pub(crate) packages_dir: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) progress: Progress,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Options {
@@ -52,7 +53,16 @@ impl Options {
             packages_dir: None,
             durability: Durability::Full,
             progress: Arc::new(|line| tracing::info!("{line}")),
+            environment: Vec::new(),
         }
+    }
+
+    /// Adds a variable to the environment of the servers, which get nothing of the caller's. For tests and benchmarks that
+    /// put a library of their own before the C library.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
     }
 
     /// How much a crash of the whole machine may cost.
@@ -143,6 +153,8 @@ pub(crate) struct Layout {
     pub(crate) packages: PathBuf,
     /// Whom the servers run as; `None` is the caller.
     pub(crate) account: Option<Account>,
+    /// What the servers see in their environment beside the search path.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Layout {
@@ -165,7 +177,7 @@ impl Layout {
         check_reach(&home, account)?;
         let packages = packages_dir(options, account)?;
         make_dir(&packages)?;
-        Ok(Self { home, packages, account })
+        Ok(Self { home, packages, account, environment: options.environment.clone() })
     }
 
     /// A folder of the home that only the servers' account may enter.
@@ -187,6 +199,7 @@ impl Layout {
     /// path: variables such as `PGPORT` would redirect the servers.
     pub(crate) fn confine(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir("/").process_group(0);
         if let Some(account) = self.account {
             account.apply(command);

@@ -265,6 +265,14 @@ impl Stack {
         Ok(revived)
     }
 
+    /// Whether the servers' disk takes a file of 1 MiB.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let probe = self.layout.home.join("room");
+        let taken = std::fs::write(&probe, vec![0; 1024 * 1024]).is_ok();
+        std::fs::remove_file(&probe).is_ok() && taken
+    }
+
     async fn postgres_lock(&self) -> Result<MutexGuard<'_, Postgres>, Error> {
         Ok(self.owned.as_ref().ok_or(Error::NotOwner)?.postgres.lock().await)
     }

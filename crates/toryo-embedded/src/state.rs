@@ -141,7 +141,12 @@ mod tests {
     fn a_password_is_made_once_and_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout { home: dir.path().to_owned(), packages: dir.path().to_owned(), account: None };
+        let layout = Layout {
+            home: dir.path().to_owned(),
+            packages: dir.path().to_owned(),
+            account: None,
+            environment: vec![],
+        };
         let first = password(&layout, "secret", false).unwrap();
         assert_eq!(first.len(), 64);
         assert_eq!(password(&layout, "secret", true).unwrap(), first);
@@ -154,7 +159,12 @@ mod tests {
     #[test]
     fn a_damaged_state_file_only_forgets_the_ports() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout { home: dir.path().to_owned(), packages: dir.path().to_owned(), account: None };
+        let layout = Layout {
+            home: dir.path().to_owned(),
+            packages: dir.path().to_owned(),
+            account: None,
+            environment: vec![],
+        };
         let state = State { postgres_port: 5, nats_port: 6, nats_monitor_port: 7, ready: true };
         state.save(&layout).unwrap();
         assert_eq!(State::load(&layout), state);

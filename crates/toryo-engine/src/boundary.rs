@@ -37,7 +37,7 @@ macro_rules! boundaries {
 }
 
 boundaries! {
-    /// A task's rows are written, their transaction is open.
+    /// A task is about to be stored.
     SubmitWritten = "submit.written",
     /// A task is stored; nobody was told.
     SubmitCommitted = "submit.committed",
@@ -85,9 +85,9 @@ boundaries! {
     PullRequestOpened = "pull_request.opened",
     /// The agent has ended; its outcome is nowhere.
     AgentEnded = "agent.ended",
-    /// An outcome is about to be committed: the run is locked.
+    /// An outcome is about to be stored; where it is more than that the graph grows, the run is locked.
     OutcomeLocked = "outcome.locked",
-    /// An outcome and what follows from it are written, their transaction is open.
+    /// An outcome and what follows from it are decided, or written in an open transaction; nothing is committed.
     OutcomeWritten = "outcome.written",
     /// An outcome is committed; the message is not acknowledged.
     OutcomeCommitted = "outcome.committed",

@@ -1,7 +1,7 @@
 //! The outcome of an attempt: one transaction, refused when the fencing token is stale.
 
 use crate::Failure;
-use crate::agent::Outputs;
+use crate::at_once::{self, kept};
 use crate::boundary::{Boundary, reached_by};
 use crate::engine::Engine;
 use crate::grow::{Heir, announce, begin_stopping, follow, grow_for};
@@ -10,11 +10,11 @@ use crate::summary::summary;
 use serde_json::json;
 use std::time::Duration;
 use toryo_blackboard::db::Connection;
+use toryo_blackboard::outcomes::View;
 use toryo_blackboard::steps::Written;
 use toryo_blackboard::{
     Claim, Claimant, Error, Run, StepFailure, db, dead_letters, leases, outbox, runs, steps,
 };
-use toryo_domain::plan::MERGED;
 use toryo_domain::{
     EventType, FailureClass, Limit, NewEvent, Output, RunSignal, RunStatus, StepKey, StepKind, Stopping,
 };
@@ -24,19 +24,8 @@ use toryo_domain::{
 pub struct Next {
     /// Its lease.
     pub claim: Claim,
-    /// What the commit saw that took the lease, so that nobody need ask again; `None` where its answer was lost.
-    pub known: Option<Known>,
-}
-
-/// A run as one transaction saw it.
-#[derive(Debug)]
-pub struct Known {
-    /// The run.
-    pub run: Run,
-    /// What its steps have left.
-    pub outputs: Outputs,
-    /// The place of its newest message: 0 where there is none, `None` where that was not asked.
-    pub newest_message: Option<i64>,
+    /// The run as the commit left it that took the lease, so that nobody need look again; `None` where that is not known.
+    pub view: Option<View>,
 }
 
 /// Stores what an attempt achieved and whatever follows from it.
@@ -44,15 +33,17 @@ pub struct Known {
 /// # Errors
 /// [`Error::StaleFence`] where the lease was lost: then nothing is written.
 pub async fn success(engine: &Engine, claim: &Claim, output: &Output) -> Result<(), Error> {
-    success_then(engine, claim, output, None).await.map(|_| ())
+    success_then(engine, None, claim, output, None).await.map(|_| ())
 }
 
 /// As [`success`], and leases a step that it made ready to `heir` in the same commit, where nobody waits who comes first.
+/// `view` is what the worker saw of the run last.
 ///
 /// # Errors
 /// [`Error::StaleFence`] where the lease was lost: then nothing is written.
 pub async fn success_then(
     engine: &Engine,
+    view: Option<View>,
     claim: &Claim,
     output: &Output,
     heir: Option<&Claimant>,
@@ -60,23 +51,21 @@ pub async fn success_then(
     if output.kind() != claim.key.kind {
         return Err(Error::Conflict(format!("step `{}` left an output of `{}`", claim.key, output.kind())));
     }
+    if let Some(next) = at_once::success(engine, view, claim, output, heir).await? {
+        return Ok(next);
+    }
     let mut tx = engine.db.begin().await?;
     let mut run = runs::lock(&mut tx, claim.run_id).await?;
     reached_by(Boundary::OutcomeLocked, &claim.key).await?;
     if steps::succeed(&mut tx, claim, output).await? == Written::Before {
-        return Ok(leases::followed(&mut tx, claim).await?.map(|claim| Next { claim, known: None }));
+        return Ok(leases::followed(&mut tx, claim).await?.map(|claim| Next { claim, view: None }));
     }
     remember(&mut tx, &run, claim, output).await?;
     let event =
         NewEvent::of_step(EventType::StepSucceeded, claim.key.clone(), Some(claim.attempt), summary(output));
-    let mut heir =
-        heir.map(|claimant| Heir { done: claim, claimant, next: None, outputs: Outputs::default() });
+    let mut heir = heir.map(|claimant| Heir { done: claim, claimant, next: None });
     let seq = grow_for(&mut tx, &mut run, vec![event], heir.as_mut()).await?;
-    let next = heir.and_then(|heir| {
-        let followed = heir.next?;
-        let known = Known { run, outputs: heir.outputs, newest_message: Some(followed.newest_message) };
-        Some(Next { claim: followed.claim, known: Some(known) })
-    });
+    let next = heir.and_then(|heir| Some(Next { claim: heir.next?, view: None }));
     reached_by(Boundary::OutcomeWritten, &claim.key).await?;
     db::commit(tx).await?;
     reached_by(Boundary::OutcomeCommitted, &claim.key).await?;
@@ -86,24 +75,7 @@ pub async fn success_then(
 
 /// What the run itself keeps of an output.
 async fn remember(tx: &mut Connection, run: &Run, claim: &Claim, output: &Output) -> Result<(), Error> {
-    match output {
-        Output::Spec(spec) => {
-            runs::set_base(tx, run.id, &spec.base_branch, &spec.base_commit, &spec.title).await
-        }
-        // What is mended on the joined tree shows in the next join.
-        Output::Code(_) if claim.key.subtask.as_deref() == Some(MERGED) => Ok(()),
-        Output::Code(code) => runs::set_best_diff(tx, run.id, &code.diff).await,
-        Output::Merge(merge) => runs::set_best_diff(tx, run.id, &merge.diff).await,
-        Output::Integrate(end) => {
-            runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await
-        }
-        Output::Draft(end) => runs::set_result(tx, run.id, &end.branch, &end.commit, &end.pull_request).await,
-        Output::Plan(_)
-        | Output::Retrieve(_)
-        | Output::Reproduce(_)
-        | Output::Test(_)
-        | Output::Critic(_) => Ok(()),
-    }
+    runs::keep(tx, run.id, &kept(claim, output)?).await
 }
 
 /// Stores why an attempt failed and whatever follows from it.

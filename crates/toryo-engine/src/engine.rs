@@ -1,6 +1,7 @@
 //! The handle that everything in this crate works with.
 
 use crate::Config;
+use crate::batch::Batch;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use toryo_blackboard::Db;
@@ -16,6 +17,7 @@ pub struct Engine {
     pub bus: Bus,
     /// The settings.
     pub config: Arc<Config>,
+    pub(crate) batch: Batch,
     outbox: Arc<Notify>,
     sweep: Arc<Notify>,
 }
@@ -24,12 +26,25 @@ impl Engine {
     /// A handle on these.
     #[must_use]
     pub fn new(db: Db, bus: Bus, config: Config) -> Self {
-        Self { db, bus, config: Arc::new(config), outbox: Arc::default(), sweep: Arc::default() }
+        Self {
+            db,
+            bus,
+            config: Arc::new(config),
+            batch: Batch::default(),
+            outbox: Arc::default(),
+            sweep: Arc::default(),
+        }
     }
 
-    /// After a commit: wakes the relay of this process and rings the run's bell. Nothing depends on it.
+    /// After a commit that put messages into the outbox: wakes the relay of this process and rings the run's bell. Nothing
+    /// depends on it.
     pub(crate) async fn committed(&self, run: RunId, seq: u64) {
         self.outbox.notify_one();
+        self.bus.ring(run, seq).await;
+    }
+
+    /// After a commit that announces no step: rings the run's bell. Nothing depends on it.
+    pub(crate) async fn told(&self, run: RunId, seq: u64) {
         self.bus.ring(run, seq).await;
     }
 

@@ -1,13 +1,11 @@
 //! Stores what [`advance`](crate::advance) says: the one way by which a run's graph grows and a run turns.
 
-use crate::advance::{Advance, Graph, Rules, Turn, advance, draft_key};
-use crate::agent::Outputs;
+use crate::advance::{Advance, ChangedCourse, Graph, Rules, Turn, advance, draft_key};
 use crate::version;
 use crate::worker::started;
 use serde_json::{Value, json};
 use std::time::Duration;
 use toryo_blackboard::db::Connection;
-use toryo_blackboard::leases::Followed;
 use toryo_blackboard::{Claim, Claimant, Error, Run, StepRow, events, graph, leases, outbox, runs, steps};
 use toryo_domain::{
     EventType, Gate, NewEvent, Output, RunId, RunSignal, RunStatus, StepId, StepKey, StepStatus, Stopping,
@@ -25,9 +23,7 @@ pub struct Heir<'a> {
     /// The worker.
     pub claimant: &'a Claimant,
     /// The lease it got.
-    pub next: Option<Followed>,
-    /// What the run's steps had left when it got one.
-    pub outputs: Outputs,
+    pub next: Option<Claim>,
 }
 
 /// As [`grow`]; the first step that becomes ready goes to the heir, where nobody waits who comes first.
@@ -53,13 +49,10 @@ pub async fn grow_for(
         events.push(begin_stopping(tx, run, stopping.clone()).await?);
         next = advance(&graph, &Rules::from(&*run));
     }
-    let mut heir = heir.filter(|_| next.turn.is_none());
-    store(tx, run, &next, &mut events, heir.as_deref_mut()).await?;
+    let heir = heir.filter(|_| next.turn.is_none());
+    store(tx, run, &next, &mut events, heir).await?;
     if let Some(turn) = next.turn {
         events.extend(take(tx, run, &rows, turn).await?);
-    }
-    if let Some(heir) = heir.filter(|heir| heir.next.is_some()) {
-        heir.outputs = rows.into_iter().filter_map(|step| Some((step.key, step.output?))).collect();
     }
     events::append(tx, run.id, &events).await
 }
@@ -72,13 +65,7 @@ async fn store(
     events: &mut Vec<NewEvent>,
     mut heir: Option<&mut Heir<'_>>,
 ) -> Result<(), Error> {
-    for changed in &next.changed_course {
-        let text = format!("{}; the next repair takes another course", changed.circle);
-        let data = json!({
-            "decision": "change_course", "rule": changed.circle.rule(), "subtask": changed.subtask, "text": text,
-        });
-        events.push(NewEvent::of_run(EventType::PolicyDecision, data));
-    }
+    events.extend(next.changed_course.iter().map(changed_course));
     for step in &next.append {
         if !steps::append(tx, run.id, run.priority.rank(), step).await? {
             graph::revive(tx, run.id, step).await?;
@@ -93,16 +80,25 @@ async fn store(
         let data = json!({ "role": key.kind.role() });
         events.push(NewEvent::of_step(EventType::StepReady, key.clone(), None, data));
         if let Some(heir) = heir.as_mut().filter(|heir| heir.next.is_none())
-            && let Some(followed) = leases::follow(tx, id, heir.done, heir.claimant).await?
+            && let Some(claim) = leases::follow(tx, id, heir.done, heir.claimant).await?
         {
-            events.push(started(&followed.claim, heir.claimant.worker));
-            heir.next = Some(followed);
+            events.push(started(&claim, heir.claimant.worker));
+            heir.next = Some(claim);
             continue;
         }
         // A step may be unblocked again after it was held: the queue must not take that for the same message.
         announce(tx, run.id, id, &format!("unblocked-{}", run.last_seq), Duration::ZERO).await?;
     }
     Ok(())
+}
+
+/// Says that a subtask takes another course.
+pub fn changed_course(changed: &ChangedCourse) -> NewEvent {
+    let text = format!("{}; the next repair takes another course", changed.circle);
+    let data = json!({
+        "decision": "change_course", "rule": changed.circle.rule(), "subtask": changed.subtask, "text": text,
+    });
+    NewEvent::of_run(EventType::PolicyDecision, data)
 }
 
 /// A limit was hit: from now on nothing new begins. The event says so; [`grow`] does the rest.
@@ -221,7 +217,8 @@ fn open_questions(steps: &[StepRow]) -> Value {
     }
 }
 
-fn result(steps: &[StepRow]) -> Value {
+/// What a run that has succeeded leaves.
+pub fn result(steps: &[StepRow]) -> Value {
     match latest(steps, |key| key.kind == toryo_domain::StepKind::Integrate) {
         Some(Output::Integrate(output)) => json!({
             "branch": output.branch, "commit": output.commit, "pull_request": output.pull_request

@@ -31,15 +31,15 @@ struct State {
 impl Inbox {
     /// Of this lease, with what it is shown at its beginning.
     ///
-    /// `newest` is the place of the run's newest message, where the caller knows it: there is nothing to read where it is 0.
+    /// `newest` is the place of the run's newest message, as the caller saw it: there is nothing to read where it is 0.
     pub(crate) async fn open(
         engine: &Engine,
         claim: &Claim,
-        newest: Option<i64>,
+        newest: i64,
     ) -> Result<(Self, Vec<HumanMessage>), Error> {
         let inbox =
             Self { engine: engine.clone(), claim: claim.clone(), state: Mutex::new(State::default()) };
-        if newest == Some(0) {
+        if newest == 0 {
             return Ok((inbox, vec![]));
         }
         let shown = inbox.before_call(BEGINNING).await?;

@@ -15,6 +15,8 @@
 
 pub mod advance;
 pub mod agent;
+mod at_once;
+mod batch;
 pub mod boundary;
 pub mod commit;
 pub mod config;

@@ -47,7 +47,7 @@ impl LeaseReporter {
         reached_by(Boundary::EventWritten, &self.claim.key).await?;
         db::commit(tx).await?;
         reached_by(Boundary::EventCommitted, &self.claim.key).await?;
-        self.engine.committed(self.claim.run_id, seq).await;
+        self.engine.told(self.claim.run_id, seq).await;
         Ok(())
     }
 

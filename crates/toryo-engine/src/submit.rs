@@ -1,11 +1,12 @@
 //! A task comes in: one transaction for task, run, trigger, first step, event and outbox row.
 
+use crate::advance::{Graph, Rules, advance};
 use crate::boundary::{Boundary, reached};
 use crate::engine::Engine;
-use crate::grow::grow;
 use serde_json::json;
-use toryo_blackboard::{Idempotency, Trigger, db, repos, runs, tasks, triggers};
-use toryo_domain::{Digest, EventType, NewEvent, NewTask, RunId, TaskId};
+use toryo_blackboard::triggers::Submission;
+use toryo_blackboard::{Control, Idempotency, Trigger, triggers};
+use toryo_domain::{Digest, EventType, NewEvent, NewTask, RunId, StepKey, StepKind, TaskId};
 
 /// A task that is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,26 +54,34 @@ pub async fn submit(
 /// # Errors
 /// The delivery came with another body before, or the blackboard does not answer; then nothing is stored.
 pub async fn triggered(engine: &Engine, wish: &NewTask, trigger: &Trigger) -> Result<Submitted, Error> {
-    let mut tx = engine.db.begin().await?;
-    let repo = repos::ensure(&mut tx, &wish.repo_url).await?;
-    let task_id = tasks::insert(&mut tx, repo, wish).await?;
-    let run_id = runs::insert(&mut tx, task_id).await?;
-    if !triggers::insert(&mut tx, trigger, task_id, run_id).await? {
-        drop(tx);
-        let taken = || toryo_blackboard::Error::Conflict("the trigger is taken".into());
-        return Ok(before(engine, trigger).await?.ok_or_else(taken)?);
-    }
-    let mut run = runs::lock(&mut tx, run_id).await?;
+    let (task_id, run_id) = (TaskId::generate(), RunId::generate());
     let facts = json!({
         "task_id": task_id, "repo_url": wish.repo_url, "goal": wish.goal, "priority": wish.priority,
         "approval": wish.approval, "limits": wish.limits,
     });
-    let seq = grow(&mut tx, &mut run, vec![NewEvent::of_run(EventType::RunCreated, facts)]).await?;
+    let first = first_step(wish);
+    let ready = json!({ "role": first.kind.role() });
+    let events = [
+        NewEvent::of_run(EventType::RunCreated, facts),
+        NewEvent::of_step(EventType::StepReady, first.clone(), None, ready),
+    ];
     reached(Boundary::SubmitWritten).await?;
-    db::commit(tx).await?;
+    let new = Submission { task: task_id, run: run_id, wish, trigger, first: &first, events: &events };
+    let Some(seq) = triggers::submit(&engine.db, &new).await? else {
+        let taken = || toryo_blackboard::Error::Conflict("the trigger is taken".into());
+        return Ok(before(engine, trigger).await?.ok_or_else(taken)?);
+    };
     reached(Boundary::SubmitCommitted).await?;
     engine.committed(run_id, seq).await;
     Ok(Submitted { task_id, run_id, created: true })
+}
+
+/// What a run without steps is missing first.
+fn first_step(wish: &NewTask) -> StepKey {
+    let control = Control::default();
+    let rules = Rules { approval: wish.approval, repair_loops: wish.limits.repair_loops, control };
+    let next = advance(&Graph::default(), &rules);
+    next.unblock.into_iter().next().unwrap_or_else(|| StepKey::of_run(StepKind::Spec))
 }
 
 /// What an earlier request with this key stored: for a caller who repeats it, whatever became of the repository since.

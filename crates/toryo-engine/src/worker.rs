@@ -1,9 +1,10 @@
 //! The worker: woken by a message or a timer, claims the most urgent step, executes it, commits, acknowledges.
 
 mod attempt;
+mod claimed;
 mod claims;
 
-pub(crate) use claims::started;
+pub(crate) use claims::{started, starting};
 
 use crate::agent::Agent;
 use crate::boundary::{Boundary, reached};
@@ -11,15 +12,18 @@ use crate::engine::Engine;
 use crate::leases::Leases;
 use crate::relay::chain;
 use crate::version;
+use claimed::ClaimedEarly;
 use claims::Found;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toryo_blackboard::workers::Heartbeat;
 use toryo_blackboard::{BlobStore, workers};
+use toryo_bus::Wakeup;
 use toryo_domain::{Role, WorkerId};
 
 /// How often a worker says that it is alive (R129: gone after 60 s).
@@ -36,7 +40,13 @@ pub struct Worker {
     agents: Arc<BTreeMap<Role, Arc<dyn Agent>>>,
     blobs: Arc<dyn BlobStore>,
     leases: Leases,
+    early: Arc<ClaimedEarly>,
+    /// Looks side by side: more of them would only pass over each other's steps.
+    looks: Arc<Semaphore>,
 }
+
+/// Looks for a step that one worker takes at a time.
+const LOOKS: usize = 4;
 
 impl Worker {
     /// A worker with these agents.
@@ -44,7 +54,15 @@ impl Worker {
     pub fn new(engine: Engine, agents: Vec<Arc<dyn Agent>>, blobs: Arc<dyn BlobStore>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.role(), agent)).collect();
         let leases = Leases::new(engine.clone());
-        Self { id: WorkerId::generate(), engine, agents: Arc::new(agents), blobs, leases }
+        Self {
+            id: WorkerId::generate(),
+            engine,
+            agents: Arc::new(agents),
+            blobs,
+            leases,
+            early: Arc::default(),
+            looks: Arc::new(Semaphore::new(LOOKS)),
+        }
     }
 
     /// Works until `stop`. Then running steps get a while to end, and are handed back if they do not.
@@ -104,10 +122,12 @@ impl Worker {
         }
     }
 
-    /// Takes a wake-up and a step as often as there is a free place, until `stop`.
+    /// Takes wake-ups as often as there is a free place, until `stop`. Whoever was woken looks for a step by itself, so that
+    /// many looks go on side by side.
     async fn dispatch(&self, attempts: &TaskTracker, stop: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.engine.config.capacity as usize));
-        let mut patience = SOON;
+        // Set by a look that has reason to look again.
+        let again = Arc::new(AtomicBool::new(true));
         loop {
             let was_full = slots.available_permits() == 0;
             let permit = tokio::select! {
@@ -115,13 +135,14 @@ impl Worker {
                 permit = slots.clone().acquire_owned() => permit,
             };
             let Ok(permit) = permit else { return };
+            let patience =
+                if again.swap(false, Ordering::Relaxed) { SOON } else { self.engine.config.poll() };
             // A place that has just become free is filled at once: what was passed over meanwhile waits for no message.
             let wakeup = tokio::select! {
                 () = stop.cancelled() => return,
                 wakeup = self.engine.bus.next_wakeup(patience), if !was_full => wakeup,
                 () = std::future::ready(()), if was_full => Ok(None),
             };
-            patience = self.engine.config.poll();
             let wakeup = match wakeup {
                 Ok(wakeup) => wakeup,
                 Err(error) => {
@@ -131,30 +152,48 @@ impl Worker {
                     None
                 }
             };
-            match self.claim().await {
-                Ok(Found::Step(claim)) => {
-                    if wakeup.is_none() {
-                        // Where one step was not announced there may be more.
-                        patience = SOON;
-                    }
-                    let (worker, stop) = (self.clone(), stop.clone());
-                    attempts.spawn(async move {
-                        worker.work(claim, wakeup, &stop).await;
-                        drop(permit);
-                    });
+            let wakeup = match wakeup {
+                Some(wakeup) if self.early.answers(wakeup.step()) => {
+                    wakeup.done().await;
+                    continue;
                 }
-                Ok(found) => {
-                    if matches!(found, Found::Busy) {
-                        patience = SOON;
-                    }
-                    if let Some(wakeup) = wakeup {
-                        wakeup.done().await;
-                    }
+                wakeup => wakeup,
+            };
+            let (worker, stop, again) = (self.clone(), stop.clone(), again.clone());
+            attempts.spawn(async move {
+                worker.woken(wakeup, &again, &stop).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Looks for a step and executes it.
+    async fn woken(&self, wakeup: Option<Wakeup>, again: &AtomicBool, stop: &CancellationToken) {
+        let found = {
+            let _look = self.looks.acquire().await;
+            self.claim().await
+        };
+        match found {
+            Ok(Found::Step(next)) => {
+                self.early.note(next.claim.step_id, wakeup.as_ref().and_then(Wakeup::step));
+                if wakeup.is_none() {
+                    // Where one step was not announced there may be more.
+                    again.store(true, Ordering::Relaxed);
                 }
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "no step can be claimed now");
-                    tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(patience) => {} }
+                self.work(*next, wakeup, stop).await;
+            }
+            Ok(found) => {
+                if matches!(found, Found::Busy) {
+                    again.store(true, Ordering::Relaxed);
                 }
+                if let Some(wakeup) = wakeup {
+                    wakeup.done().await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "no step can be claimed now");
+                let pause = self.engine.config.poll();
+                tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
             }
         }
     }

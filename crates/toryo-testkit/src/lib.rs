@@ -4,5 +4,6 @@ pub mod embeddings;
 pub mod openai;
 pub mod process;
 pub mod proxy;
+pub mod samples;
 pub mod stack;
 pub mod upstream;

@@ -84,10 +84,18 @@ impl OwnServers {
     /// # Panics
     /// They do not start.
     pub async fn start_in(folder: PathBuf) -> Self {
+        Self::start_with(folder, |options| options).await
+    }
+
+    /// As [`start_in`](Self::start_in), with further options.
+    ///
+    /// # Panics
+    /// They do not start.
+    pub async fn start_with(folder: PathBuf, further: impl FnOnce(Options) -> Options) -> Self {
         let home = folder.join(format!("toryo-servers-{}", uuid::Uuid::now_v7().simple()));
         let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/toryo-test/packages");
         let options = Options::new(&home).packages_dir(target).durability(Durability::Full);
-        let stack = Stack::start(options).await.expect("own servers start");
+        let stack = Stack::start(further(options)).await.expect("own servers start");
         Self { stack, _folder: Folder(home) }
     }
 

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod keeper;
 mod open_files;
 mod output;
 mod service;

@@ -61,7 +61,12 @@ pub async fn run(
     tasks.spawn(sweep::run(parts.engine.clone(), servants.clone()));
     let bus = parts.engine.bus.clone();
     let ended = servants.clone();
-    tasks.spawn(async move { bus.listen(ended).await });
+    tasks.spawn(async move {
+        match duty {
+            Duty::Serve | Duty::Everything => bus.listen(ended).await,
+            Duty::Work => bus.listen_to_orders(ended).await,
+        }
+    });
 
     if duty != Duty::Serve {
         tasks.spawn(clear_sandboxes(parts.sandbox.clone(), servants.clone()));

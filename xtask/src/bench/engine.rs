@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Arguments {
     /// How many runs of nine steps are executed at each concurrency and in each round; an eighth where there is only one
     /// at a time
-    #[arg(long, value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 320, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// How many runs at a time; may be given several times
     #[arg(long, value_name = "N", default_values_t = [1, 32], value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -29,6 +29,12 @@ pub(crate) struct Arguments {
     /// How often floor, baseline and engine take their turns; the median counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// How much longer every sync takes in the second series, as on a slower disk; 0 leaves that series out. Needs `cc`
+    #[arg(long, value_name = "MS", default_value_t = 2)]
+    sync_delay: u32,
+    /// Measures steps only, no streams and no tasks
+    #[arg(long)]
+    steps_only: bool,
     /// Prints JSON in place of the tables
     #[arg(long)]
     json: bool,
@@ -36,8 +42,6 @@ pub(crate) struct Arguments {
 
 /// Builds, measures and prints.
 pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<ExitCode> {
-    let build = ["build", "--release", "--package", "toryo", "--bin", "toryo"];
-    child::run(workspace::cargo(&build), signals).await?.succeeded("building toryo")?;
     let program = built("toryo-engine", "engine", signals).await?;
     let target = workspace::target_dir()?;
     let folder = target.join("bench").join("engine");
@@ -45,23 +49,51 @@ pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<E
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut command = Command::new(program);
-    command.arg("measure").arg(&folder).arg(arguments.rounds.to_string()).arg(target.join("release/toryo"));
-    command.args(arguments.concurrency.iter().map(|at_once| {
-        let runs = if *at_once == 1 { arguments.runs.div_ceil(8) } else { arguments.runs };
-        format!("{runs}@{at_once}")
-    }));
+    let series: Vec<String> = arguments
+        .concurrency
+        .iter()
+        .map(|at_once| {
+            let runs = if *at_once == 1 { arguments.runs.div_ceil(8) } else { arguments.runs };
+            format!("{runs}@{at_once}")
+        })
+        .collect();
+    let mut delays = vec![0, arguments.sync_delay];
+    delays.dedup();
+    let mut steps = Vec::new();
+    for delay in delays {
+        let mut command = Command::new(&program);
+        command
+            .arg("steps")
+            .arg(&folder)
+            .arg(arguments.rounds.to_string())
+            .arg(delay.to_string())
+            .args(&series);
+        steps.push(json!({ "sync_delay_ms": delay, "measured": answer(command, signals).await? }));
+    }
+    let mut api = Value::Null;
+    if !arguments.steps_only {
+        let build = ["build", "--release", "--package", "toryo", "--bin", "toryo"];
+        child::run(workspace::cargo(&build), signals).await?.succeeded("building toryo")?;
+        let mut command = Command::new(&program);
+        command.arg("api").arg(&folder).arg(target.join("release/toryo"));
+        api = answer(command, signals).await?;
+    }
+    if arguments.json {
+        println!("{:#}", json!({ "machine": machine(), "steps": steps, "api": api }));
+    } else {
+        print!("{}\n{}", machine(), tables(&steps, &api, &arguments));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last line that a program prints, as JSON.
+async fn answer(command: Command, signals: &mut Signals) -> Result<Value> {
     let mut answer = Value::Null;
     let measured = child::run_reading(command, signals, |line| {
         answer = serde_json::from_str(line).unwrap_or(Value::Null);
     });
     measured.await?.succeeded("the benchmark")?;
-    if arguments.json {
-        println!("{:#}", json!({ "machine": machine(), "measured": answer }));
-    } else {
-        print!("{}\n{}", machine(), tables(&answer, &arguments));
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(answer)
 }
 
 /// What is shown of a series: heading, field, digits after the point.
@@ -77,13 +109,31 @@ const COLUMNS: [(&str, &str, usize); 9] = [
     ("syncs", "syncs", 2),
 ];
 
-fn tables(answer: &Value, arguments: &Arguments) -> String {
+fn tables(steps: &[Value], api: &Value, arguments: &Arguments) -> String {
     let mut out = format!(
         "Postgres {}, fsync on. Medians of {} rounds. CPU: Postgres, NATS, worker and caller together, a step.\n",
-        answer["postgres"].as_str().unwrap_or("?"),
+        steps.first().and_then(|first| first["measured"]["postgres"].as_str()).unwrap_or("?"),
         arguments.rounds,
     );
-    for at_once in &arguments.concurrency {
+    for one in steps {
+        let (delay, measured) = (&one["sync_delay_ms"], &one["measured"]);
+        if *delay != 0 {
+            let _ = writeln!(out, "\nEvery sync takes {delay} ms longer.");
+        }
+        match measured["skipped"].as_str() {
+            Some(why) => drop(writeln!(out, "Skipped: {why}.")),
+            None => of_steps(&mut out, measured, &arguments.concurrency),
+        }
+    }
+    if !api.is_null() {
+        of_api(&mut out, api);
+    }
+    out.push_str("\nNot measured: several workers, a network between the parts.\n");
+    out
+}
+
+fn of_steps(out: &mut String, answer: &Value, concurrency: &[u32]) {
+    for at_once in concurrency {
         let _ = write!(out, "\n{:<28}", format!("{at_once} at a time"));
         for (heading, ..) in COLUMNS {
             let _ = write!(out, "{heading:>10}");
@@ -101,8 +151,11 @@ fn tables(answer: &Value, arguments: &Arguments) -> String {
         }
         out.push('\n');
     }
+}
+
+fn of_api(out: &mut String, api: &Value) {
     out.push_str("\nFrom commit to the reader of the stream\n");
-    for stream in answer["api"]["streams"].as_array().into_iter().flatten() {
+    for stream in api["streams"].as_array().into_iter().flatten() {
         let _ = writeln!(
             out,
             "{:>6} readers: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms; {} of {} events received; server: {:.1} ms CPU \
@@ -118,19 +171,19 @@ fn tables(answer: &Value, arguments: &Arguments) -> String {
             stream["open_files"],
         );
     }
-    let tasks = &answer["api"]["tasks"];
+    let tasks = &api["tasks"];
     let _ = writeln!(
         out,
-        "\nPOST /tasks, {} of {} a second asked for: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms; {:.2} ms CPU of the server",
+        "\nPOST /tasks, {} of {} a second asked for: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms; CPU a request: server \
+         {:.2} ms, Postgres {:.2} ms",
         number(&tasks["per_second"]).round(),
         tasks["asked_per_second"],
         number(&tasks["p50_ms"]),
         number(&tasks["p99_ms"]),
         number(&tasks["most_ms"]),
         number(&tasks["server_cpu_ms_a_request"]),
+        number(&tasks["postgres_cpu_ms_a_request"]),
     );
-    out.push_str("\nNot measured: a slower disk (every fsync delayed), several workers, a network between the parts.\n");
-    out
 }
 
 fn median(answer: &Value, what: &str, at_once: u32, field: &str) -> Option<f64> {

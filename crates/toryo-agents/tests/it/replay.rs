@@ -27,6 +27,7 @@ fn row(stage: &Stage, key: StepKey, depends_on: Vec<StepKey>) -> StepRow {
         status: StepStatus::Pending,
         depends_on,
         attempts: 0,
+        epoch: 0,
         output: None,
         failure: None,
         ready_at: None,

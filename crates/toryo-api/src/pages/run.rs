@@ -234,6 +234,7 @@ mod hostile {
             status: StepStatus::Failed,
             depends_on: vec![],
             attempts: 2,
+            epoch: 0,
             output: None,
             failure: None,
             ready_at: None,

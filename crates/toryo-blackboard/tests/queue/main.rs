@@ -7,17 +7,18 @@ mod claims;
 mod events;
 mod fences;
 mod keys;
+mod outcomes;
 mod plan;
 
 use std::time::Duration;
 use toryo_blackboard::{
     Ceilings, Claim, Claimant, Claimed, Db, NewStep, db, leases, repos, runs, steps, tasks,
 };
-use toryo_domain::{
-    Approval, Limits, NewTask, Priority, Role, RunId, RunSignal, RunStatus, StepId, StepKey, StepKind,
-    WorkerId,
-};
+use toryo_domain::{Approval, Limits, NewTask, Priority, Role, RunId, StepId, StepKey, StepKind, WorkerId};
 use toryo_testkit::stack::Services;
+
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No lease of a test runs out by itself.
 const LONG: Duration = Duration::from_secs(600);
@@ -32,7 +33,8 @@ impl Ground {
     /// An empty one.
     pub async fn new() -> Self {
         let services = Services::shared().await;
-        let db = Db::connect(&services.database_url, 16).await.unwrap();
+        // Without optimisation a password takes a while to prove, and a test proves sixteen of them on one thread.
+        let db = Db::connect_within(&services.database_url, 16, PATIENCE).await.unwrap();
         db.migrate().await.unwrap();
         Self { db }
     }
@@ -68,15 +70,11 @@ impl Ground {
             .unwrap();
     }
 
-    /// Claims under these ceilings, and starts the run as the engine does.
+    /// Claims under these ceilings.
     pub async fn claim_under(&self, claimant: &Claimant, ceilings: Ceilings) -> Claimed {
         let mut tx = self.db.begin().await.unwrap();
         let claimed = leases::claim(&mut tx, claimant, ceilings, &[]).await.unwrap();
-        if let Claimed::Lease(claim, status) = &claimed {
-            if *status == RunStatus::Queued {
-                let mut run = runs::lock(&mut tx, claim.run_id).await.unwrap();
-                runs::signal(&mut tx, &mut run, RunSignal::Start, None, None).await.unwrap();
-            }
+        if let Claimed::Lease(..) = &claimed {
             db::commit(tx).await.unwrap();
         }
         claimed

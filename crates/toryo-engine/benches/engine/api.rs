@@ -1,8 +1,9 @@
 //! The API in a process of its own, over HTTP on loopback: tasks at a steady rate, and events on their way to browsers.
 
 use crate::http::Http;
-use crate::load::{Site, wish};
+use crate::load::{Duty, Site, wish};
 use crate::processes::{cpu_ms, memory_mib, open_files};
+use crate::readers::Readers;
 use crate::servers::Servers;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -85,14 +86,14 @@ pub async fn measure(servers: &Servers, toryo: &Path, folder: &Path) -> Value {
     let db = Db::connect(&services.database_url, 2).await.expect("a database");
     db.migrate().await.expect("migrations");
     db.close().await;
-    let site = Site::open(&services, Config::default()).await;
+    let site = Site::open(&services, Config::default(), Duty::Ask).await;
     let server = Server::start(toryo, folder, &services).await;
     let mut streams = Vec::new();
     for (readers, count, pause) in AUDIENCES {
         streams.push(stream(&site, &server, readers, count, pause).await);
     }
     let repository = repository(folder);
-    let tasks = tasks(&server, &repository).await;
+    let tasks = tasks(servers, &server, &repository).await;
     let answer = json!({ "streams": streams, "tasks": tasks });
     site.close().await;
     answer
@@ -105,27 +106,16 @@ async fn stream(site: &Site, server: &Server, readers: usize, count: u64, pause:
     let idle = memory_mib(server.id(), "VmRSS");
     let path = format!("/runs/{run}/stream");
     let first = toryo_blackboard::runs::get(&site.engine.db, run).await.expect("a run").last_seq + 1;
-    let committed: Arc<Mutex<Vec<Instant>>> = Arc::default();
-    let mut tasks = Vec::new();
+    let mut committed = Vec::new();
+    let mut connections = Vec::with_capacity(readers);
     for _ in 0..readers {
         let mut http = Http::connect(server.address).await;
         http.follow(&path, first - 1).await;
-        let committed = committed.clone();
-        tasks.push(tokio::spawn(async move {
-            let mut delays = Vec::new();
-            for expected in first..first + count {
-                let seq = http.next_event().await;
-                let now = Instant::now();
-                assert_eq!(seq, expected, "no gap and no repeat");
-                delays.push((usize::try_from(seq - first).expect("a place"), now));
-            }
-            let committed = committed.lock().expect("whole");
-            delays
-                .into_iter()
-                .map(|(place, at)| at.saturating_duration_since(committed[place]).as_secs_f64() * 1000.0)
-                .collect::<Vec<f64>>()
-        }));
+        connections.push(http);
     }
+    let readers_of = Readers::of(connections, first);
+    let events_each = usize::try_from(count).expect("a number");
+    let reading = tokio::task::spawn_blocking(move || readers_of.read(events_each));
     let files = open_files(server.id());
     let used = cpu_ms(server.id());
     let mut clock = tokio::time::interval(pause);
@@ -137,27 +127,36 @@ async fn stream(site: &Site, server: &Server, readers: usize, count: u64, pause:
             NewEvent::of_run(EventType::PolicyDecision, json!({ "decision": "note", "number": number }));
         let seq = events::append(&mut tx, run, &[event]).await.expect("an event");
         db::commit(tx).await.expect("a commit");
-        committed.lock().expect("whole").push(Instant::now());
+        committed.push(Instant::now());
         site.engine.bus.ring(run, seq).await;
     }
-    let mut delays = Vec::new();
-    for task in tasks {
-        delays.extend(
-            tokio::time::timeout(PATIENCE, task).await.expect("in time").expect("a reader ends well"),
-        );
-    }
+    let arrivals = reading.await.expect("the readers end well");
+    let used = cpu_ms(server.id()) - used;
+    let late = |(at, committed): (&Instant, &Instant)| {
+        at.saturating_duration_since(*committed).as_secs_f64() * 1000.0
+    };
+    let mut delays: Vec<f64> = arrivals
+        .iter()
+        .flat_map(|reader| reader.iter().zip(&committed).map(late).collect::<Vec<_>>())
+        .collect();
     let memory = memory_mib(server.id(), "VmHWM");
     json!({
         "readers": readers, "events": count, "received": delays.len(),
         "p50_ms": quantile(&mut delays, 0.5), "p99_ms": quantile(&mut delays, 0.99), "most_ms": quantile(&mut delays, 1.0),
-        "server_cpu_ms_an_event": (cpu_ms(server.id()) - used) / count as f64,
+        "server_cpu_ms_an_event": used / count as f64,
         "memory_before_mib": idle, "memory_peak_mib": memory, "open_files": files,
     })
 }
 
-/// Tasks at a steady rate. The clock of each starts when it is due, whether a connection is free then or not.
-async fn tasks(server: &Server, repository: &Path) -> Value {
+/// Tasks at a steady rate, after as many that warm the server up as it has connections to. The clock of each starts when it
+/// is due, whether a connection is free then or not.
+async fn tasks(servers: &Servers, server: &Server, repository: &Path) -> Value {
     let body = json!({ "repo_url": repository, "goal": "make it right" }).to_string();
+    let warm = (0..CALLERS).map(|_| async {
+        let mut http = Http::connect(server.address).await;
+        assert_eq!(http.post("/tasks", &body).await.0, 202);
+    });
+    futures::future::join_all(warm).await;
     let due = Arc::new(Mutex::new(0_u32..RATE * SECONDS));
     let begun = Instant::now() + Duration::from_millis(200);
     let callers: Vec<_> = (0..CALLERS)
@@ -177,7 +176,7 @@ async fn tasks(server: &Server, repository: &Path) -> Value {
             })
         })
         .collect();
-    let used = cpu_ms(server.id());
+    let used = (cpu_ms(server.id()), servers.cpu().0);
     let mut delays = Vec::new();
     for caller in callers {
         delays.extend(caller.await.expect("a caller ends well"));
@@ -186,7 +185,8 @@ async fn tasks(server: &Server, repository: &Path) -> Value {
     json!({
         "asked_per_second": RATE, "per_second": delays.len() as f64 / wall, "requests": delays.len(),
         "p50_ms": quantile(&mut delays, 0.5), "p99_ms": quantile(&mut delays, 0.99), "most_ms": quantile(&mut delays, 1.0),
-        "server_cpu_ms_a_request": (cpu_ms(server.id()) - used) / delays.len() as f64,
+        "server_cpu_ms_a_request": (cpu_ms(server.id()) - used.0) / delays.len() as f64,
+        "postgres_cpu_ms_a_request": (servers.cpu().0 - used.1) / delays.len() as f64,
     })
 }
 

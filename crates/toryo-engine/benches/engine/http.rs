@@ -41,14 +41,10 @@ impl Http {
         assert_eq!(self.head().await.0, 200, "the stream begins");
     }
 
-    /// The number of the next event.
-    pub async fn next_event(&mut self) -> u64 {
-        loop {
-            let line = self.line().await;
-            if let Some(id) = line.strip_prefix("id: ") {
-                return id.parse().expect("a number");
-            }
-        }
+    /// The connection itself, and what was read ahead.
+    pub fn into_parts(self) -> (std::net::TcpStream, Vec<u8>) {
+        let ahead = self.stream.buffer().to_vec();
+        (self.stream.into_inner().into_std().expect("a socket"), ahead)
     }
 
     async fn head(&mut self) -> (u16, usize) {

@@ -26,12 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One worker until SIGTERM, with relay, sweeper and listener as `toryo worker` has them.
 pub async fn work(capacity: u32) {
-    let [database, queue, prefix] =
-        ENVIRONMENT.map(|name| std::env::var(name).expect("started by `measure`"));
+    let [database, queue, prefix] = ENVIRONMENT.map(|name| std::env::var(name).expect("started by `steps`"));
     let services = Services { database_url: database, nats_url: queue, nats_prefix: prefix };
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
-    let site = Site::open(&services, Config { capacity, ..Config::default() }).await;
+    let site = Site::open(&services, Config { capacity, ..Config::default() }, Duty::Work).await;
     let worker = Worker::new(site.engine.clone(), agents::all(), Arc::new(MemoryBlobs::default()));
     let stop = CancellationToken::new();
     tokio::join!(worker.run("bench", "0", stop.clone()), async {
@@ -39,6 +38,15 @@ pub async fn work(capacity: u32) {
         stop.cancel();
     });
     site.close().await;
+}
+
+/// What a process does.
+#[derive(Clone, Copy)]
+pub enum Duty {
+    /// Executes steps.
+    Work,
+    /// Asks for runs, and hears how they end.
+    Ask,
 }
 
 /// The engine's servants in this process.
@@ -49,7 +57,7 @@ pub struct Site {
 }
 
 impl Site {
-    pub async fn open(services: &Services, config: Config) -> Self {
+    pub async fn open(services: &Services, config: Config, duty: Duty) -> Self {
         let db = Db::connect(&services.database_url, CONNECTIONS).await.expect("a database");
         let subjects = Subjects::new(&services.nats_prefix).expect("a prefix");
         let bus = Bus::connect(&services.nats_url, subjects).await.expect("a queue");
@@ -59,7 +67,12 @@ impl Site {
         let tasks = vec![
             tokio::spawn(relay::run(engine.clone(), stop.clone())),
             tokio::spawn(sweep::run(engine.clone(), stop.clone())),
-            tokio::spawn(async move { hearing.listen(ended).await }),
+            tokio::spawn(async move {
+                match duty {
+                    Duty::Work => hearing.listen_to_orders(ended).await,
+                    Duty::Ask => hearing.listen(ended).await,
+                }
+            }),
         ];
         Self { engine, stop, tasks }
     }
@@ -109,7 +122,7 @@ pub async fn runs(servers: &Servers, count: usize, concurrency: usize) -> Value 
     db.migrate().await.expect("migrations");
     db.close().await;
     let before = servers.counted(&services.database_url).await;
-    let site = Site::open(&services, Config::default()).await;
+    let site = Site::open(&services, Config::default(), Duty::Ask).await;
     let worker = WorkerProcess::start(&services, concurrency);
     let last = first_run(&site.engine).await;
     let warm_up = 2 * concurrency;

@@ -2,12 +2,13 @@
 //!
 //! | arguments | what it does |
 //! | --- | --- |
-//! | `measure FOLDER ROUNDS TORYO RUNS@CONCURRENCY…` | everything, on a Postgres and a NATS of its own under `FOLDER` |
-//! | `worker CAPACITY` | one worker with agents that do nothing; started by `measure`, with the servers in its environment |
+//! | `steps FOLDER ROUNDS DELAY_MS RUNS@CONCURRENCY…` | steps, on a Postgres and a NATS of its own under `FOLDER`, each of whose syncs takes `DELAY_MS` longer |
+//! | `api FOLDER TORYO` | streams and tasks of this program, on servers of its own |
+//! | `worker CAPACITY` | one worker with agents that do nothing; started by `steps`, with the servers in its environment |
 //!
 //! Floor, baseline and engine take turns in every round on one server, so that a busy hour meets all of them alike.
-//! `TORYO` is the program whose API is measured. The engine's own part is this program started again: a process of its
-//! own, so that its processor time is known apart from that of whoever asks for runs.
+//! The engine's own part is this program started again: a process of its own, so that its processor time is known apart
+//! from that of whoever asks for runs.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on has to fail loudly")]
 
 mod agents;
@@ -16,12 +17,14 @@ mod bare;
 mod http;
 mod load;
 mod processes;
+mod readers;
 mod servers;
 
 use serde_json::{Value, json};
-use servers::Servers;
+use servers::{Delay, Servers};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Seconds that floor and baseline are measured, each, in each round.
 const SECONDS: u64 = 4;
@@ -41,11 +44,13 @@ fn main() {
             runtime.block_on(load::work(capacity.parse().expect("a number")));
             return;
         }
-        ["measure", folder, rounds, toryo, series @ ..] => {
+        ["steps", folder, rounds, delay_ms, series @ ..] => {
             let series: Vec<Series> = series.iter().map(|text| parse(text)).collect();
             let rounds = rounds.parse().expect("a number of rounds");
-            runtime.block_on(measure(PathBuf::from(folder), rounds, Path::new(toryo), &series))
+            let delay = Duration::from_millis(delay_ms.parse().expect("milliseconds"));
+            runtime.block_on(steps(PathBuf::from(folder), rounds, delay, &series))
         }
+        ["api", folder, toryo] => runtime.block_on(of_the_api(PathBuf::from(folder), Path::new(toryo))),
         _ => {
             json!({ "note": "`cargo xtask bench engine` runs this; there is nothing to measure without it" })
         }
@@ -59,8 +64,15 @@ fn parse(text: &str) -> Series {
     Series { runs: runs.parse().expect("runs"), concurrency: concurrency.parse().expect("concurrency") }
 }
 
-async fn measure(folder: PathBuf, rounds: usize, toryo: &Path, series: &[Series]) -> Value {
-    let servers = Servers::start(folder.clone()).await;
+async fn steps(folder: PathBuf, rounds: usize, delay: Duration, series: &[Series]) -> Value {
+    let slow = match delay {
+        Duration::ZERO => None,
+        delay => match Delay::build(&folder, delay) {
+            None => return json!({ "skipped": "there is no C compiler (cc) to build a slower disk with" }),
+            built => built,
+        },
+    };
+    let servers = Servers::start(folder, slow.as_ref()).await;
     let mut rows = Vec::new();
     for round in 1..=rounds {
         for one in series {
@@ -78,6 +90,10 @@ async fn measure(folder: PathBuf, rounds: usize, toryo: &Path, series: &[Series]
             }
         }
     }
-    let api = api::measure(&servers, toryo, &folder).await;
-    json!({ "postgres": servers.version().await, "rows": rows, "api": api })
+    json!({ "postgres": servers.version().await, "rows": rows })
+}
+
+async fn of_the_api(folder: PathBuf, toryo: &Path) -> Value {
+    let servers = Servers::start(folder.clone(), None).await;
+    api::measure(&servers, toryo, &folder).await
 }

@@ -2,13 +2,35 @@
 
 use crate::processes::Processes;
 use sqlx::{Connection, PgConnection};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 use toryo_testkit::stack::{OwnServers, Services};
 
 /// The servers.
 pub struct Servers {
     own: OwnServers,
     observer: tokio::sync::Mutex<PgConnection>,
+}
+
+/// A slower disk: a library that stands before the C library, and how much longer each sync takes.
+pub struct Delay {
+    library: PathBuf,
+    microseconds: u128,
+}
+
+impl Delay {
+    /// `None` where there is no C compiler to build the library with.
+    pub fn build(folder: &Path, delay: Duration) -> Option<Self> {
+        let (source, library) = (folder.join("slow_sync.c"), folder.join("slow_sync.so"));
+        std::fs::write(&source, include_str!("slow_sync.c")).expect("a file");
+        let mut compiler = Command::new("cc");
+        let built =
+            compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).arg("-ldl").status();
+        built
+            .is_ok_and(|status| status.success())
+            .then_some(Self { library, microseconds: delay.as_micros() })
+    }
 }
 
 /// What Postgres counted, over all its sessions that have ended.
@@ -19,8 +41,15 @@ pub struct Counted {
 }
 
 impl Servers {
-    pub async fn start(folder: PathBuf) -> Self {
-        let own = OwnServers::start_in(folder).await;
+    /// Under this folder; with every sync of Postgres delayed where a library for that is named.
+    pub async fn start(folder: PathBuf, delay: Option<&Delay>) -> Self {
+        let own = OwnServers::start_with(folder, |options| match delay {
+            None => options,
+            Some(delay) => options
+                .environment("LD_PRELOAD", delay.library.display().to_string())
+                .environment("TORYO_BENCH_SYNC_MICROSECONDS", delay.microseconds.to_string()),
+        });
+        let own = own.await;
         let observer = PgConnection::connect(own.stack.database_url()).await.expect("a session");
         let servers = Self { own, observer: observer.into() };
         assert_eq!(servers.scalar::<String>("show fsync").await, "on");
@@ -55,7 +84,7 @@ impl Servers {
             .expect("a count")
             > 0
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let commits = "select xact_commit from pg_stat_database where datname = $1";
         let commits =

@@ -3,117 +3,38 @@
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
-use toryo_domain::output::{
-    CodeOutput, CriticOutput, DraftOutput, IntegrateOutput, MergeOutput, PlanOutput, Question,
-    ReproduceOutput, RetrieveOutput, SpecOutput, TestOutput, TestSummary, Weight,
-};
-use toryo_domain::{ChangeSet, Digest, PullRequest, PullRequestState, SubtaskKind};
+use toryo_domain::SubtaskKind;
+use toryo_domain::output::{Question, Weight};
+use toryo_testkit::samples;
 
 fn rules() -> Rules {
     Rules { approval: Approval::None, repair_loops: 2, control: Control::default() }
 }
 
 fn subtask(id: &str, depends_on: &[&str]) -> Subtask {
-    Subtask {
-        id: id.into(),
-        kind: SubtaskKind::BugFix,
-        title: id.into(),
-        description: String::new(),
-        target_files: vec![],
-        new_files: vec![],
-        target_symbols: vec![],
-        acceptance_criteria: vec![],
-        depends_on: depends_on.iter().map(|id| (*id).to_owned()).collect(),
-    }
-}
-
-fn test_output(passed: bool) -> TestOutput {
-    TestOutput { passed, summary: TestSummary::default(), analysis: None, digest: String::new() }
+    samples::subtask(id, SubtaskKind::BugFix, depends_on)
 }
 
 /// What a step leaves; `bad` names the steps that go wrong.
 fn leave(key: &StepKey, subtasks: &[Subtask], bad: &[String]) -> Output {
-    let well = !bad.contains(&key.to_string());
-    let digest = Digest::of(key.to_string());
-    let commit: toryo_domain::CommitId = "ab".repeat(20).parse().unwrap();
-    match key.kind {
-        StepKind::Spec => Output::Spec(SpecOutput {
-            base_commit: commit,
-            base_branch: "main".into(),
-            title: String::new(),
-            summary: String::new(),
-            acceptance_criteria: vec![],
-            in_scope: vec![],
-            out_of_scope: vec![],
-            constraints: vec![],
-            questions: if well {
-                vec![]
-            } else {
-                vec![Question { text: "which?".into(), weight: Weight::Blocking, assumption: String::new() }]
-            },
-        }),
-        StepKind::Plan => {
-            Output::Plan(PlanOutput { plan: Plan { summary: String::new(), subtasks: subtasks.to_vec() } })
+    let mut output = samples::good(key, subtasks);
+    if bad.contains(&key.to_string()) {
+        let question =
+            Question { text: "which?".into(), weight: Weight::Blocking, assumption: String::new() };
+        match &mut output {
+            Output::Spec(spec) => spec.questions = vec![question],
+            Output::Test(test) => test.passed = false,
+            Output::Critic(critic) => critic.approved = false,
+            Output::Merge(merge) => merge.test = Some(samples::tested(false)),
+            Output::Plan(_)
+            | Output::Retrieve(_)
+            | Output::Reproduce(_)
+            | Output::Code(_)
+            | Output::Integrate(_)
+            | Output::Draft(_) => {}
         }
-        StepKind::Retrieve => Output::Retrieve(RetrieveOutput {
-            pack: digest,
-            files: vec![],
-            omitted: vec![],
-            related_tests: vec![],
-            tokens: 0,
-        }),
-        StepKind::Reproduce => Output::Reproduce(ReproduceOutput {
-            changes: ChangeSet::default(),
-            must_pass: vec![],
-            failed_before: true,
-            note: String::new(),
-            log: None,
-        }),
-        StepKind::Code => Output::Code(CodeOutput {
-            changes: ChangeSet::default(),
-            summary: String::new(),
-            diff: digest,
-            edits: 1,
-        }),
-        StepKind::Test => Output::Test(test_output(well)),
-        StepKind::Critic => Output::Critic(CriticOutput {
-            approved: well,
-            patch_verdict: String::new(),
-            test_verdict: String::new(),
-            findings: vec![],
-        }),
-        StepKind::Merge => Output::Merge(MergeOutput {
-            changes: ChangeSet::default(),
-            conflicts: vec![],
-            test: Some(test_output(well)),
-            reproduced: vec![],
-            diff: digest,
-        }),
-        StepKind::Integrate => Output::Integrate(IntegrateOutput {
-            branch: "toryo/x".into(),
-            commit,
-            pull_request: PullRequest {
-                number: 1,
-                url: String::new(),
-                head_branch: "toryo/x".into(),
-                state: PullRequestState::Open,
-                draft: false,
-            },
-        }),
-        StepKind::Draft => Output::Draft(DraftOutput {
-            branch: "toryo/x".into(),
-            commit,
-            pull_request: PullRequest {
-                number: 1,
-                url: String::new(),
-                head_branch: "toryo/x".into(),
-                state: PullRequestState::Open,
-                draft: true,
-            },
-            holds: vec![],
-            missing: vec![],
-        }),
     }
+    output
 }
 
 impl Graph {

@@ -5,6 +5,7 @@ use super::rewind::{decide_anew, following};
 use crate::engine::Engine;
 use crate::grow::grow;
 use serde_json::json;
+use toryo_blackboard::outcomes::Kept;
 use toryo_blackboard::{Origin, db, graph, messages, runs, steps};
 use toryo_domain::{EventType, NewEvent, RunId, StepKey, StepKind, StepStatus, Variant};
 
@@ -67,8 +68,9 @@ pub async fn fork(
     if let (Some(branch), Some(commit), true) =
         (&source.base_branch, &source.base_commit, shared.iter().any(|key| key.kind == StepKind::Spec))
     {
-        let title = source.title.as_deref().unwrap_or_default();
-        runs::set_base(&mut tx, id, branch, commit, title).await?;
+        let title = source.title.clone().unwrap_or_default();
+        let base = Some([branch.clone(), commit.to_string(), title]);
+        runs::keep(&mut tx, id, &Kept { base, ..Kept::default() }).await?;
     }
     run.control = source.control.clone();
     (run.control.stopping, run.control.paused, run.control.drafts) = (None, false, 1);

@@ -117,6 +117,7 @@ mod tests {
             status: StepStatus::Succeeded,
             depends_on: depends_on.iter().map(|key| key.parse().unwrap()).collect(),
             attempts: 1,
+            epoch: 0,
             output: None,
             failure: None,
             ready_at: None,

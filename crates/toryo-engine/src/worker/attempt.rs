@@ -4,7 +4,7 @@
 use super::Worker;
 use crate::agent::{HumanMessage, Orders, StepContext};
 use crate::boundary::{Boundary, reached_by};
-use crate::commit::{Known, Next};
+use crate::commit::Next;
 use crate::inbox::Inbox;
 use crate::relay::chain;
 use crate::report::{LeaseReporter, patiently};
@@ -14,9 +14,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use toryo_blackboard::{Claim, Error, leases, runs, steps, tasks};
+use toryo_blackboard::outcomes::{self, View};
+use toryo_blackboard::{Claim, Error, leases};
 use toryo_bus::Wakeup;
-use toryo_domain::{FailureClass, Output, Task};
+use toryo_domain::{FailureClass, Output};
 
 /// How often a message is told that its step is still worked on: well below the bus' time limit.
 const STILL_WORKING: Duration = Duration::from_secs(10);
@@ -26,12 +27,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Executes a leased step and those that follow it one by one, until another one comes first or the worker stops.
-    pub(super) async fn work(&self, claim: Claim, wakeup: Option<Wakeup>, stop: &CancellationToken) {
-        let (mut next, mut wakeup) = (Some(Next { claim, known: None }), wakeup);
-        // All steps that follow one by one are of one run, so of one task.
-        let mut task = None;
-        while let Some(Next { claim, known }) = next {
-            next = self.attempt(claim, known, &mut task, wakeup.take(), stop).await;
+    pub(super) async fn work(&self, first: Next, wakeup: Option<Wakeup>, stop: &CancellationToken) {
+        let (mut next, mut wakeup) = (Some(first), wakeup);
+        while let Some(Next { claim, view }) = next {
+            next = self.attempt(claim, view, wakeup.take(), stop).await;
         }
     }
 
@@ -40,14 +39,13 @@ impl Worker {
     async fn attempt(
         &self,
         claim: Claim,
-        known: Option<Known>,
-        task: &mut Option<Task>,
+        mut view: Option<View>,
         wakeup: Option<Wakeup>,
         stop: &CancellationToken,
     ) -> Option<Next> {
         let cancel = self.leases.hold(claim.fence);
         let outcome = {
-            let work = self.execute(&claim, known, task, cancel);
+            let work = self.execute(&claim, &mut view, cancel);
             tokio::pin!(work);
             loop {
                 tokio::select! {
@@ -60,7 +58,7 @@ impl Worker {
                 }
             }
         };
-        let committed = self.store(&claim, outcome, stop).await;
+        let committed = self.store(&claim, view, outcome, stop).await;
         self.leases.let_go(claim.fence);
         let acknowledging = reached_by(Boundary::Acknowledging, &claim.key).await;
         let next = match acknowledging.and(committed) {
@@ -85,13 +83,15 @@ impl Worker {
     async fn store(
         &self,
         claim: &Claim,
+        mut view: Option<View>,
         outcome: Result<Output, Failure>,
         stop: &CancellationToken,
     ) -> Result<Option<Next>, Error> {
         let committed = match &outcome {
             Ok(output) => {
                 let heir = (!stop.is_cancelled()).then(|| self.claimant());
-                patiently(|| commit::success_then(&self.engine, claim, output, heir.as_ref())).await
+                patiently(|| commit::success_then(&self.engine, view.take(), claim, output, heir.as_ref()))
+                    .await
             }
             Err(failure) => patiently(|| commit::failure(&self.engine, claim, failure)).await.map(|()| None),
         };
@@ -115,27 +115,18 @@ impl Worker {
     async fn execute(
         &self,
         claim: &Claim,
-        known: Option<Known>,
-        task: &mut Option<Task>,
+        view: &mut Option<View>,
         cancel: CancellationToken,
     ) -> Result<Output, Failure> {
         let role = claim.key.kind.role();
         let agent =
             self.agents.get(&role).ok_or_else(|| Failure::bug(format!("no agent plays the {role}")))?;
-        let known = match known {
-            Some(known) => known,
-            None => patiently(|| self.look_up(claim)).await?,
+        let view = match view {
+            Some(view) => view,
+            None => view.insert(patiently(|| outcomes::see(&self.engine.db, claim.run_id)).await?),
         };
-        let task = match task {
-            Some(task) => task,
-            None => {
-                let found = patiently(|| tasks::get(&self.engine.db, known.run.task_id)).await?;
-                task.insert(found.task)
-            }
-        };
-        let newest = known.newest_message;
-        let inbox = patiently(|| Inbox::open(&self.engine, claim, newest)).await?;
-        let ctx = self.context(claim, known, task.clone(), inbox, cancel.clone());
+        let inbox = patiently(|| Inbox::open(&self.engine, claim, view.newest_message)).await?;
+        let ctx = self.context(claim, view, inbox, cancel.clone());
         reached_by(Boundary::AgentStarts, &claim.key).await?;
         let limit = Duration::from_secs(60 * self.engine.config.step_minutes);
         // An agent that panics is a fault of ours; it must not take the worker's other steps with it.
@@ -160,22 +151,16 @@ impl Worker {
         }
     }
 
-    async fn look_up(&self, claim: &Claim) -> Result<Known, Error> {
-        let run = runs::get(&self.engine.db, claim.run_id).await?;
-        let steps = steps::of_run(&self.engine.db, run.id).await?;
-        let outputs = steps.into_iter().filter_map(|step| Some((step.key, step.output?))).collect();
-        Ok(Known { run, outputs, newest_message: None })
-    }
-
     fn context(
         &self,
         claim: &Claim,
-        known: Known,
-        mut task: Task,
+        view: &View,
         (inbox, messages): (Inbox, Vec<HumanMessage>),
         cancel: CancellationToken,
     ) -> StepContext {
-        task.wish.limits = known.run.allowance();
+        let mut task = view.task.clone();
+        task.wish.limits = view.run.allowance();
+        let outputs = view.steps.iter().filter_map(|step| Some((step.key.clone(), step.output.clone()?)));
         StepContext {
             task,
             run_id: claim.run_id,
@@ -184,11 +169,11 @@ impl Worker {
             attempt: claim.attempt,
             fence: claim.fence,
             worker_id: self.id,
-            outputs: known.outputs,
+            outputs: outputs.collect(),
             messages,
             orders: Orders {
-                stopping: known.run.control.stopping,
-                variant: known.run.origin.map(|origin| origin.variant).unwrap_or_default(),
+                stopping: view.run.control.stopping.clone(),
+                variant: view.run.origin.as_ref().map(|origin| origin.variant.clone()).unwrap_or_default(),
             },
             cancel,
             blobs: self.blobs.clone(),

@@ -2,20 +2,29 @@
 
 use super::Worker;
 use crate::boundary::{Boundary, reached, reached_by};
+use crate::commit::Next;
 use crate::relay::chain;
 use crate::version;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
-use toryo_blackboard::{Claim, Claimant, Claimed, Error, db, events, leases, runs};
-use toryo_domain::{EventType, NewEvent, RunSignal, RunStatus, StepId, WorkerId};
+use toryo_blackboard::{Claim, Claimant, Claimed, Error, db, leases, outcomes};
+use toryo_domain::{EventType, NewEvent, Role, StepId, WorkerId};
 
 /// Looks in a row at steps that others are about to take.
 const LOOKS: u64 = 6;
 
+/// What one look came to; see [`Claimed`].
+enum Look {
+    Lease(Box<Next>),
+    Busy,
+    Nothing,
+    Unreadable(StepId),
+}
+
 /// What a worker found.
 pub(super) enum Found {
-    /// A lease.
-    Step(Claim),
+    /// A lease, and the run as it was then.
+    Step(Box<Next>),
     /// Others were faster; there may be more in a moment.
     Busy,
     /// Nothing that may run now.
@@ -33,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// Leases the most urgent step, and starts its run with the first one.
+    /// Leases the most urgent step.
     pub(super) async fn claim(&self) -> Result<Found, Error> {
         reached(Boundary::WokenUp).await?;
         let claimant = self.claimant();
@@ -41,14 +50,14 @@ impl Worker {
         let mut look = 0;
         while look < LOOKS {
             match self.look(&claimant, &unreadable).await? {
-                Claimed::Lease(claim, _) => return Ok(Found::Step(claim)),
-                Claimed::Nothing => return Ok(Found::Nothing),
-                Claimed::Unreadable(step) => {
+                Look::Lease(next) => return Ok(Found::Step(next)),
+                Look::Nothing => return Ok(Found::Nothing),
+                Look::Unreadable(step) => {
                     // One step that cannot be read must not hold up all others.
                     tracing::error!(%step, "step {step} cannot be read");
                     unreadable.push(step);
                 }
-                Claimed::Busy => {
+                Look::Busy => {
                     look += 1;
                     tokio::time::sleep(pause(self.id, look)).await;
                 }
@@ -57,36 +66,39 @@ impl Worker {
         Ok(Found::Busy)
     }
 
-    async fn look(&self, claimant: &Claimant, except: &[StepId]) -> Result<Claimed, Error> {
+    async fn look(&self, claimant: &Claimant, except: &[StepId]) -> Result<Look, Error> {
         let mut tx = self.engine.db.begin().await?;
-        let claimed = leases::claim(&mut tx, claimant, self.engine.config.ceilings(), except).await?;
-        let Claimed::Lease(claim, status) = &claimed else { return Ok(claimed) };
-        let mut happened = Vec::new();
-        if *status == RunStatus::Queued {
-            let mut run = match runs::lock(&mut tx, claim.run_id).await {
-                Err(error @ Error::Corrupt { .. }) => {
-                    tracing::error!(run = %claim.run_id, error = %chain(&error), "run {} cannot be read", claim.run_id);
-                    return Ok(Claimed::Unreadable(claim.step_id));
-                }
-                locked => locked?,
+        let (claim, seq) =
+            match leases::claim(&mut tx, claimant, self.engine.config.ceilings(), except).await? {
+                Claimed::Lease(claim, seq) => (claim, seq),
+                Claimed::Busy => return Ok(Look::Busy),
+                Claimed::Nothing => return Ok(Look::Nothing),
+                Claimed::Unreadable(step) => return Ok(Look::Unreadable(step)),
             };
-            runs::signal(&mut tx, &mut run, RunSignal::Start, None, None).await?;
-            happened.push(NewEvent::of_run(EventType::RunStarted, json!({})));
-        }
-        happened.push(started(claim, self.id));
-        let seq = events::append(&mut tx, claim.run_id, &happened).await?;
+        let view = match outcomes::see_in(&mut tx, claim.run_id).await {
+            Err(error @ Error::Corrupt { .. }) => {
+                tracing::error!(run = %claim.run_id, error = %chain(&error), "run {} cannot be read", claim.run_id);
+                return Ok(Look::Unreadable(claim.step_id));
+            }
+            seen => seen?,
+        };
         reached_by(Boundary::ClaimWritten, &claim.key).await?;
         db::commit(tx).await?;
         reached_by(Boundary::ClaimCommitted, &claim.key).await?;
-        self.engine.committed(claim.run_id, seq).await;
-        Ok(claimed)
+        self.engine.told(claim.run_id, seq).await;
+        Ok(Look::Lease(Box::new(Next { claim, view: Some(view) })))
     }
 }
 
 /// Says that an attempt began.
 pub(crate) fn started(claim: &Claim, worker: WorkerId) -> NewEvent {
-    let data = json!({ "role": claim.key.kind.role(), "worker_id": worker });
+    let data = starting(claim.key.kind.role(), worker);
     NewEvent::of_step(EventType::StepStarted, claim.key.clone(), Some(claim.attempt), data)
+}
+
+/// The facts of an attempt that begins.
+pub(crate) fn starting(role: Role, worker: WorkerId) -> Value {
+    json!({ "role": role, "worker_id": worker })
 }
 
 /// A few milliseconds, another time for each worker, so that those that met do not meet again.

@@ -17,9 +17,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod invariants;
-#[path = "../../../../tests/it/scripted.rs"]
-#[expect(dead_code, reason = "only what steps leave is used here, not the agents")]
-mod scripted;
 mod table;
 
 use proptest::prelude::*;

@@ -1,7 +1,6 @@
 //! One run, the orders that may be given to it, and what they lead to.
 
 use crate::invariants::Memory;
-use crate::scripted::{good, tested};
 use sqlx::postgres::PgPool;
 use std::time::Duration;
 use toryo_blackboard::{Claim, Db, Error, db, leases, runs, steps};
@@ -12,6 +11,7 @@ use toryo_domain::{
     SubtaskKind, Usd, WorkerId,
 };
 use toryo_engine::{Config, Engine, Failure, commit, control, submit, sweep};
+use toryo_testkit::samples::{good, tested};
 use toryo_testkit::stack::Services;
 
 /// What chance may order. Numbers choose among what is there, modulo how much that is.

@@ -4,7 +4,7 @@ use crate::cli::Up;
 use crate::config::Config;
 use crate::service::{self, Duty};
 use crate::wiring::Parts;
-use crate::{output, shutdown, wiring};
+use crate::{keeper, output, shutdown, wiring};
 use anyhow::{Context, Result};
 use secrecy::SecretString;
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ pub async fn run(mut config: Config, arguments: &Up) -> Result<ExitCode> {
         servers = own_servers(&mut config) => servers?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    let outcome = serve(&mut config, arguments, listener, stop).await;
+    let outcome = serve(&mut config, arguments, servers.as_ref(), listener, stop).await;
     if let Some(servers) = servers {
         servers.stop().await.context("the private servers did not stop cleanly")?;
     }
@@ -58,6 +58,7 @@ pub async fn run(mut config: Config, arguments: &Up) -> Result<ExitCode> {
 async fn serve(
     config: &mut Config,
     arguments: &Up,
+    servers: Option<&Stack>,
     listener: tokio::net::TcpListener,
     stop: CancellationToken,
 ) -> Result<ExitCode> {
@@ -76,7 +77,18 @@ async fn serve(
     if is_replay && !arguments.no_sample && !stop.is_cancelled() {
         submit_sample(config, &parts).await?;
     }
-    service::run(config, &parts, Duty::Everything, Some(listener), stop).await?;
+    let ended = CancellationToken::new();
+    let keeping = async {
+        if let Some(servers) = servers {
+            keeper::keep(servers, &parts.engine.bus, &ended).await;
+        }
+    };
+    let serving = async {
+        let served = service::run(config, &parts, Duty::Everything, Some(listener), stop).await;
+        ended.cancel();
+        served
+    };
+    tokio::join!(keeping, serving).1?;
     output::note("stopped; nothing is lost, and nothing is left running");
     Ok(ExitCode::SUCCESS)
 }
