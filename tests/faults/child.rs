@@ -29,7 +29,13 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     let [site, errand, rest @ ..] = arguments else { bail!("no errand") };
     let site = Site::read(Path::new(site))?;
-    toryo_telemetry::start(toryo_telemetry::Format::Text, "info", Arc::new(str::to_owned))?;
+    let logs = toryo_telemetry::Logs {
+        format: toryo_telemetry::Format::Text,
+        filter: "info",
+        mask: Arc::new(str::to_owned),
+        without: toryo_models::route::trace::TARGET,
+    };
+    toryo_telemetry::start(logs, None)?;
     match (errand.as_str(), rest) {
         ("worker", []) => work(&site).await,
         ("submit", [key, repository, approval]) => {

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{BlobStore, FolderBlobs};
 use toryo_domain::{CommitId, Digest, FailureClass, NewPullRequest, RunId, StepId};

@@ -202,7 +202,8 @@ async fn another_gateways_models_become_settings_that_are_accepted() {
     let checked = toryo(&["--config", &ours, "config", "check"]).await;
     assert!(checked.status.success(), "{}", text(&checked.stderr));
 
-    let nothing = write("nothing.yaml", "model_list:\n- model_name: a\n  litellm_params: {model: sagemaker/x}\n");
+    let nothing =
+        write("nothing.yaml", "model_list:\n- model_name: a\n  litellm_params: {model: sagemaker/x}\n");
     let refused = toryo(&["models", "import", &nothing]).await;
     assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true));
     let absent = toryo(&["models", "import", "/nowhere.yaml"]).await;

@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["toryo-engine", "toryo-blackboard", "toryo-bus", "toryo-forge", "toryo-models", "toryo-policy"],
     ),
     ("toryo-testkit", &["toryo-embedded"]),
-    ("xtask", &["toryo-embedded"]),
+    ("xtask", &["toryo-code", "toryo-domain", "toryo-embedded", "toryo-index"]),
 ];
 
 /// Wires everything, so it may use everything.

@@ -34,7 +34,7 @@ pub enum Meaning {
     #[default]
     Off,
     /// A model and the vectors it made.
-    Live(Vectors),
+    Live(Box<Vectors>),
     /// What steps saw when they were executed first.
     Recorded(HashMap<StepKey, Vec<Near>>),
 }

@@ -20,7 +20,9 @@ mod tests {
     #[test]
     fn texts_have_the_tokens_that_openai_says_they_have() {
         // The examples of OpenAI's cookbook, "How to count tokens with tiktoken", for o200k_base.
-        for (text, tokens) in [("", 0), ("antidisestablishmentarianism", 6), ("2 + 2 = 4", 7), ("お誕生日おめでとう", 8)] {
+        for (text, tokens) in
+            [("", 0), ("antidisestablishmentarianism", 6), ("2 + 2 = 4", 7), ("お誕生日おめでとう", 8)]
+        {
             assert_eq!(count(text), tokens, "{text}");
         }
     }

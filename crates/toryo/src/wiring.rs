@@ -163,7 +163,7 @@ fn router(config: &Config, replay: Option<Arc<dyn toryo_models::ModelProvider>>)
 async fn meaning(config: &Config, db: &Db) -> Result<Meaning> {
     let Some(embedder) = Embedder::from_config(&config.models)? else { return Ok(Meaning::Off) };
     let store = PostgresVectors::open(db.clone(), &embedder.model(), embedder.dimensions()).await?;
-    Ok(Meaning::Live(Vectors { embedder, store: Arc::new(store) }))
+    Ok(Meaning::Live(Box::new(Vectors { embedder, store: Arc::new(store) })))
 }
 
 /// Tools for executing a finished run again: replies and what was near from what the run kept, a forge that publishes

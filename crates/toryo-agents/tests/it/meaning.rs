@@ -27,7 +27,7 @@ fn live(server: &EmbeddingServer, store: &Arc<MemoryVectors>) -> Meaning {
         ..Config::default()
     };
     let embedder = Embedder::from_config(&config).unwrap().unwrap();
-    Meaning::Live(Vectors { embedder, store: store.clone() })
+    Meaning::Live(Box::new(Vectors { embedder, store: store.clone() }))
 }
 
 /// A stage whose next step is the retrieval of the sample's subtask.

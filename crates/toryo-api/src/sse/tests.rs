@@ -1,3 +1,5 @@
+//! Readers of a run's stream: replays, heartbeats, ends, and slow ones.
+
 use super::*;
 use futures::{FutureExt, StreamExt};
 use serde_json::json;

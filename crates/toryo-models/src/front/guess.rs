@@ -4,6 +4,7 @@ use super::Call;
 use crate::chat::{Chat, Format, Image, Part, Turn};
 use crate::dialect::Refused;
 use crate::prices::guess_tokens;
+use memchr::memmem;
 
 /// A picture counts as this many tokens: the largest that the three providers document for one picture at full
 /// detail (OpenAI, high detail, 2,048 x 2,048: 1,105 and more with newer models; Anthropic: about 1,600).
@@ -24,11 +25,7 @@ pub(super) fn input_tokens(call: &Call) -> Result<u64, Refused> {
 fn has_pictures(body: &[u8]) -> bool {
     // Every dialect names the type of the part; what merely talks about pictures is only read a little longer.
     const NAMES: [&[u8]; 3] = [b"\"image\"", b"\"image_url\"", b"\"input_image\""];
-    body.len() > 1024 && NAMES.iter().any(|name| contains(body, name))
-}
-
-fn contains(body: &[u8], name: &[u8]) -> bool {
-    body.windows(name.len()).any(|window| window == name)
+    body.len() > 1024 && NAMES.iter().any(|name| memmem::find(body, name).is_some())
 }
 
 /// Three bytes of ASCII a token, two tokens any other character: see [`guess_tokens`], whose rule this is.

@@ -1,3 +1,5 @@
+//! What an excerpt judges is what the whole file judges.
+
 use super::super::{Source, changed, within_excerpt};
 use crate::edit::{EditType, Locator, Operation, Patch, Position, ProposeEdit, Target};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What is drawn, spent and handed back, in any order.
+
 use super::*;
 use proptest::prelude::*;
 use toryo_blackboard::accounts::Kind;

@@ -1,3 +1,5 @@
+//! Which questions are equal.
+
 use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, Tool, ToolCall, ToolChoice, Turn};
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! The shallow reading of each dialect, and its complaints.
+
 use super::read_head;
 use crate::inbound::Dialect::{self, Completions, Messages, Responses};
 use crate::inbound::Head;

@@ -1,3 +1,5 @@
+//! The journal's file: what is written is read, and a torn end is not.
+
 use super::*;
 use crate::ledger::{CacheState, Call, CallStatus, CountedBy, Who};
 use toryo_domain::{CallId, Usd};
