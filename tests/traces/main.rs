@@ -1,6 +1,5 @@
 //! What arrives at an OTLP receiver when models are called: real calls through the gateway, real HTTP, the real
 //! protobuf. A process of its own, as logging starts once a process.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
