@@ -139,7 +139,9 @@ impl Face {
         let caller = self.enter(&parts).await?;
         let options = question::options(&parts.headers)?;
         let body = question::body(&parts.headers, body, self.max_body_bytes).await?;
-        caller.ask(read_head(dialect, body)?, &options).await
+        let mut inbound = read_head(dialect, body)?;
+        inbound.betas = question::betas(&parts.headers);
+        caller.ask(inbound, &options).await
     }
 }
 

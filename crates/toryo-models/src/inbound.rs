@@ -36,6 +36,9 @@ pub struct Inbound {
     pub body: Bytes,
     /// What was read of it.
     pub head: Head,
+    /// Names of beta features that an Anthropic client asks for in its header `anthropic-beta`, separated by commas.
+    /// They mean something to Anthropic only: whoever else answers is not told.
+    pub betas: Option<Box<str>>,
 }
 
 /// What decides who answers.

@@ -56,6 +56,13 @@ pub(super) fn options(headers: &HeaderMap) -> Result<Options, Refused> {
     Ok(options)
 }
 
+/// The beta features that an Anthropic client asks for, in all its headers of that name.
+pub(super) fn betas(headers: &HeaderMap) -> Option<Box<str>> {
+    let values = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    let names = values.collect::<Vec<_>>().join(",");
+    (!names.is_empty()).then(|| names.into())
+}
+
 /// The two directives of RFC 9111 that a request's answer can honour; the others ask for less.
 fn cache_control(wishes: &str) -> CacheControl {
     let has = |name: &str| wishes.split(',').any(|wish| wish.trim().eq_ignore_ascii_case(name));

@@ -31,7 +31,7 @@ pub fn read_head(dialect: Dialect, body: Bytes) -> Result<Inbound, BadRequest> {
         Dialect::Responses => responses(seen)?,
         Dialect::Messages => messages(seen)?,
     };
-    Ok(Inbound { dialect, body, head })
+    Ok(Inbound { dialect, body, head, betas: None })
 }
 
 fn completions(seen: Body<'_>) -> Result<Head, BadRequest> {

@@ -48,11 +48,12 @@ impl Anthropic {
 }
 
 /// The client's own bytes with the model, the limit of tokens and what the gateway must add. The names of beta
-/// features, which clients of other ways send in the body, go into their header.
+/// features, which clients send in a header or in the body, go into their header.
 fn native(inbound: &Inbound, ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderValue>), ProviderError> {
     let fields = Fields::read(&inbound.body)?;
-    let beta = fields.get(write::BETA_FIELD).map(serde_json::from_str).transpose();
-    let beta = beta.map_err(|_| unsupported("a beta feature without a name"))?;
+    let named = fields.get(write::BETA_FIELD).map(serde_json::from_str).transpose();
+    let named = named.map_err(|_| unsupported("a beta feature without a name"))?;
+    let betas = write::betas(named.as_ref(), inbound.betas.as_deref())?;
     let limit = ask.max_output_tokens.to_string();
     let mut own: Vec<(&str, Cow<'_, str>)> =
         vec![("model", json_text(ask.model).into()), ("max_tokens", limit.into())];
@@ -60,7 +61,7 @@ fn native(inbound: &Inbound, ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderVal
         own.push(("stream", "true".into()));
     }
     let body = fields.with(&own, &["stream", write::BETA_FIELD]);
-    Ok((body, beta.map(|beta| write::beta(&beta)).transpose()?))
+    Ok((body, betas))
 }
 
 fn unsupported(what: &str) -> ProviderError {

@@ -157,7 +157,7 @@ fn messages_question() -> impl Strategy<Value = Chat> {
 }
 
 fn again(dialect: Dialect, body: Vec<u8>) -> Chat {
-    read_chat(&Inbound { dialect, body: body.into(), head: Head::default() }).unwrap()
+    read_chat(&Inbound { dialect, body: body.into(), head: Head::default(), betas: None }).unwrap()
 }
 
 fn answer(native: bool, hidden: bool) -> impl Strategy<Value = Completion> {

@@ -242,14 +242,23 @@ async fn a_clients_own_bytes_and_events_pass() {
         max_output_tokens: None,
         choices: 1,
     };
-    let inbound = Inbound { dialect: Dialect::Messages, body: body.to_owned().into(), head };
+    let inbound = Inbound {
+        dialect: Dialect::Messages,
+        body: body.to_owned().into(),
+        head,
+        betas: Some("y-2,x-1".into()),
+    };
     let nothing = Chat::default();
     let ask = Ask { native: Some(&inbound), ..ask_of(&nothing, true) };
     let answer = provider_at(&server, Wire::Anthropic).send(ask).await.unwrap();
     let Answer::Stream(stream) = answer else { panic!("a whole answer") };
     let pieces: Vec<_> = stream.map(|piece| piece.unwrap()).collect().await;
     let call = &server.calls()[0];
-    assert_eq!(call.header("anthropic-beta"), Some("x-1"));
+    assert_eq!(
+        call.header("anthropic-beta"),
+        Some("x-1,y-2"),
+        "from the body and from the header, each once"
+    );
     insta::assert_snapshot!(String::from_utf8(call.raw.clone()).unwrap(), @r#"{"model":"model-1","max_tokens":4000,"stream":true,"messages":[{"role":"user","content":"hi"}],"temperature":0.50}"#);
     let natives: Vec<_> = pieces.iter().filter_map(|piece| piece.native.as_ref()).collect();
     assert_eq!(natives[0].event, Some("message_start"));

@@ -34,7 +34,7 @@ const OWN_BLOCKS: [&str; 11] = [
 pub(super) fn neutral(ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderValue>), ProviderError> {
     let chat = ask.chat;
     let mut body = asking::extra(chat)?;
-    let beta = body.remove(BETA_FIELD).map(|names| beta(&names)).transpose()?;
+    let beta = betas(body.remove(BETA_FIELD).as_ref(), None)?;
     let thinking = thinking(chat, ask.max_output_tokens)?;
     let mut set = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
@@ -68,18 +68,29 @@ pub(super) fn neutral(ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderValue>), P
     Ok((serde_json::to_vec(&body).unwrap_or_default(), beta))
 }
 
-/// The header's value.
-pub(super) fn beta(names: &Value) -> Result<HeaderValue, ProviderError> {
+/// The header's value: names of the body, as a text or a list of texts, and those of the client's own header, each
+/// once. `None` where there are none.
+pub(super) fn betas(
+    body: Option<&Value>,
+    header: Option<&str>,
+) -> Result<Option<HeaderValue>, ProviderError> {
     let wrong = || unsupported("a beta feature without a name");
-    let names = match names {
-        Value::String(name) => name.clone(),
-        Value::Array(names) => {
-            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-            names.ok_or_else(wrong)?.join(",")
+    let texts: Vec<&str> = match body {
+        None => Vec::new(),
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => {
+            names.iter().map(Value::as_str).collect::<Option<Vec<_>>>().ok_or_else(wrong)?
         }
-        _ => return Err(wrong()),
+        Some(_) => return Err(wrong()),
     };
-    HeaderValue::from_str(&names).map_err(|_| wrong())
+    let mut names: Vec<&str> = Vec::new();
+    for name in texts.into_iter().chain(header).flat_map(|text| text.split(',')).map(str::trim) {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let value = (!names.is_empty()).then(|| HeaderValue::from_str(&names.join(",")));
+    value.transpose().map_err(|_| wrong())
 }
 
 /// Tokens of visible reasoning. Effort in words becomes budgets that fit into the answer's limit.

@@ -19,7 +19,7 @@ const COUNTED: Usage = Usage { input: 20, cached_input: 5, cache_write: 0, outpu
 
 fn inbound(body: &str, stream: bool, include_usage: bool) -> Inbound {
     let head = Head { model: "alias".into(), stream, include_usage, max_output_tokens: None, choices: 1 };
-    Inbound { dialect: Dialect::Completions, body: body.to_owned().into(), head }
+    Inbound { dialect: Dialect::Completions, body: body.to_owned().into(), head, betas: None }
 }
 
 async fn server(said: Said) -> Upstream {
