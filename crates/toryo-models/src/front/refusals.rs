@@ -22,7 +22,14 @@ pub(super) fn not_admitted(refusal: &Refusal) -> Refused {
         Refusal::BudgetExhausted { .. } => RefusedKind::OverBudget,
         Refusal::Unavailable => RefusedKind::Unavailable,
     };
-    Refused { retry_after: refusal.retry_after(), ..Refused::new(kind, refusal.to_string()) }
+    let text = match refusal {
+        // What is reserved is the worst case: a client that names no limit of tokens asks for all that the model can say.
+        Refusal::NeverFits { .. } | Refusal::BudgetExhausted { .. } => {
+            format!("{refusal}; a lower limit of output tokens (`max_tokens`) or a shorter prompt needs less")
+        }
+        _ => refusal.to_string(),
+    };
+    Refused { retry_after: refusal.retry_after(), ..Refused::new(kind, text) }
 }
 
 /// What a client is told of a failure of ours.

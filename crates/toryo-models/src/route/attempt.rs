@@ -50,6 +50,10 @@ impl Busy {
     }
 }
 
+/// Tokens of an answer at most where the client names no limit. All that a model can say would be reserved from the
+/// caller's budget before each call: a dollar and more with today's strongest models, for answers of a cent.
+const UNSAID_OUTPUT_TOKENS: u32 = 32_768;
+
 /// How long an attempt may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -64,7 +68,7 @@ pub(super) fn output_tokens(question: &Question<'_>, deployment: &Deployment) ->
     let wanted = match (question.max_output_tokens, question.step) {
         (Some(visible), Some(_)) => visible.saturating_add(deployment.reasoning_tokens),
         (Some(all), None) => all,
-        (None, _) => deployment.max_output_tokens,
+        (None, _) => UNSAID_OUTPUT_TOKENS,
     };
     wanted.min(deployment.max_output_tokens)
 }
