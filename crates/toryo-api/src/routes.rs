@@ -113,6 +113,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(budgets::drop_budget))
         .routes(routes!(usage::show))
         .routes(routes!(usage::analysis))
+        .routes(routes!(usage::words))
 }
 
 fn web() -> Router<App> {

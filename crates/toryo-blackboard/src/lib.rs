@@ -24,6 +24,7 @@ pub mod model_calls;
 pub mod outbox;
 pub mod outcomes;
 pub mod page;
+pub mod prompts;
 pub mod pull_requests;
 pub mod repos;
 pub mod reservations;

@@ -15,7 +15,10 @@ pub use aws::Aws;
 pub use base_url::BaseUrl;
 pub use embeddings::Embeddings;
 pub use in_force::{BUILT_IN_ROUTES, Deployment, InForce, RouteInForce};
-pub use route::{AtLimit, Endpoint, Fallbacks, Route, RouteCache, Specialisation, Strategy, TimeLimits};
+pub use route::{
+    AtLimit, Endpoint, Fallbacks, KeepWords, PromptLog, Route, RouteCache, Specialisation, Strategy,
+    TimeLimits,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};

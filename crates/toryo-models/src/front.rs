@@ -16,6 +16,7 @@ mod guess;
 mod kept;
 mod refusals;
 mod stream;
+mod words;
 
 use crate::accounts::{Accounts, Principal};
 use crate::allowance::{Admission, AtLimit, Permit};
@@ -43,6 +44,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use toryo_domain::{CallId, Priority, Usd};
+use words::Words;
 
 /// Below this share of a budget its holder's calls take the cheaper route, where their route names one (R105).
 const LOW_BUDGET: f64 = 0.1;
@@ -58,6 +60,7 @@ pub struct Front {
     embedders: Embedders,
     /// Says what is sensitive, for routes that mask.
     mask: Option<Arc<dyn Mask>>,
+    words: Words,
 }
 
 /// What a client says of a call beside its body.
@@ -152,7 +155,8 @@ impl Front {
         embedder: Option<Embedder>,
     ) -> Self {
         let cache = Cache::new(cache_bytes.0);
-        Self { router, accounts, cache, embedder, embedders: Embedders::default(), mask: None }
+        let words = Words::start(&accounts, None);
+        Self { router, accounts, cache, embedder, embedders: Embedders::default(), mask: None, words }
     }
 
     /// Makes embeddings as well.
@@ -164,7 +168,8 @@ impl Front {
     /// What routes that mask take for sensitive; without it they answer nothing.
     #[must_use]
     pub fn with_mask(self, mask: Arc<dyn Mask>) -> Self {
-        Self { mask: Some(mask), ..self }
+        let words = Words::start(&self.accounts, Some(Arc::clone(&mask)));
+        Self { mask: Some(mask), words, ..self }
     }
 
     /// Whose key this is.
@@ -255,6 +260,7 @@ impl Front {
         let most = Spent { usd: worst.usd, tokens: worst.tokens };
         let permit = self.admit(who, route, settings, most, options.priority).await?;
         let mut bill = Bill::open(permit, &call.inbound, route, input_tokens);
+        bill.keep_words(self.words.of(settings.words, who.who().team, route));
         match self.router.ask(&question).await {
             Ok(routed) => {
                 bill.answered(&routed);

@@ -2,14 +2,17 @@
 
 use crate::app::App;
 use crate::caller::{Caller, Scope};
-use crate::extract::Params;
+use crate::extract::{Id, Params};
 use crate::problem::{FieldError, Problem, ProblemBody};
-use crate::wire::usage::{AnalysisParams, Usage, UsageAnalysis, UsageParams, csv, span};
+use crate::wire::usage::{AnalysisParams, CallWords, Usage, UsageAnalysis, UsageParams, csv, span};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use toryo_blackboard::accounts::{self, Kind};
+use toryo_blackboard::prompts;
 use toryo_blackboard::usage::{self, Of};
+use toryo_domain::CallId;
 use toryo_models::usage::{Daily, MONTHLY_LIMIT, analyse, suggest};
 
 /// What was used, by dimension and grain of time; a key that administers nothing sees its own.
@@ -45,6 +48,30 @@ pub async fn show(
     }
     let totals = usage::totals(app.db(), &question).await?;
     Ok(Json(Usage::of(&question, &lines, &totals, truncated)).into_response())
+}
+
+/// The words of a call, where the policy of its route keeps them; for those who administer its team.
+#[utoipa::path(get, path = "/usage/calls/{id}/words", tag = "gateway", params(("id" = String, Path, description = "The call, as `x-toryo-call-id` says it.", format = Uuid)), security(("key" = [])),
+    responses((status = 200, description = "The words.", body = CallWords),
+              (status = 404, description = "None were kept, or not any more.", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn words(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<CallId>,
+) -> Result<Json<CallWords>, Problem> {
+    let scope = caller.scope()?;
+    let none = || Problem::not_found(format!("words of call {id}"));
+    let prompt = prompts::find(app.db(), id).await?.ok_or_else(none)?;
+    match (scope, prompt.team) {
+        (Scope::All, _) => {}
+        (_, Some(team)) => {
+            let mut tx = app.db().begin().await?;
+            let team = accounts::get(&mut tx, Kind::Team, team).await?;
+            scope.see(team).map_err(|_| none())?;
+        }
+        (Scope::Organisation(_) | Scope::Team { .. }, None) => return Err(none()),
+    }
+    Ok(Json(prompt.into()))
 }
 
 /// How spending develops, and what could be saved.

@@ -4,12 +4,42 @@ use crate::problem::{FieldError, Problem};
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use toryo_blackboard::prompts::Prompt;
 use toryo_blackboard::usage::{Dimension, Grain, Line, Of, Question, Sums};
+use toryo_domain::CallId;
 use toryo_models::usage::{Analysis, Suggestion};
 use utoipa::{IntoParams, ToSchema};
 
 /// How far an answer goes back where nobody says.
 const USUAL_DAYS: i64 = 30;
+
+/// The words of a call.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CallWords {
+    /// The call in the ledger.
+    #[schema(value_type = String, format = Uuid)]
+    pub call_id: CallId,
+    /// When it was admitted.
+    pub at: DateTime<Utc>,
+    /// The route that was asked for.
+    pub route: String,
+    /// Whether what is sensitive was taken out: `masked` or `full`.
+    #[schema(example = "masked")]
+    pub policy: String,
+    /// What was asked, in the client's protocol; cut at 256 KiB.
+    pub question: String,
+    /// What was answered, its words only; cut at 256 KiB.
+    pub answer: String,
+    /// When they are removed.
+    pub keep_until: DateTime<Utc>,
+}
+
+impl From<Prompt> for CallWords {
+    fn from(prompt: Prompt) -> Self {
+        let Prompt { call, at, team: _, route, policy, question, answer, keep_until } = prompt;
+        Self { call_id: call, at, route, policy, question, answer, keep_until }
+    }
+}
 
 /// What of the ledger is added up. Any dimension may be named as a filter as well: `team=core&status=error`.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

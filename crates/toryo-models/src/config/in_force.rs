@@ -2,8 +2,8 @@
 
 use super::check::{check_provider, check_retry, check_route, check_targets};
 use super::{
-    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, Price, Provider, Retry, Route, RouteCache,
-    Specialisation, Strategy, StructuredOutput, TimeLimits, WithoutKey,
+    AtLimit, Aws, Config, Embeddings, Endpoint, Fallbacks, KeepWords, Price, Provider, Retry, Route,
+    RouteCache, Specialisation, Strategy, StructuredOutput, TimeLimits, WithoutKey,
 };
 use crate::error::Error;
 use crate::mask::Masking;
@@ -70,6 +70,8 @@ pub struct RouteInForce {
     pub mask: Masking,
     /// How answers are kept.
     pub cache: Option<RouteCache>,
+    /// What is kept of questions' and answers' words.
+    pub words: KeepWords,
 }
 
 /// What answers for a route.
@@ -188,6 +190,7 @@ impl RouteInForce {
             max_call_usd: route.max_call_usd,
             mask: route.mask,
             cache: route.cache,
+            words: route.words,
         }
     }
 

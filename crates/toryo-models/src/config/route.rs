@@ -54,6 +54,9 @@ pub struct Route {
     pub mask: Masking,
     /// Keeps answers to clients for equal questions. Default: none are kept.
     pub cache: Option<RouteCache>,
+    /// What is kept of the words of clients' questions and their answers, for whoever looks into a call later. Default:
+    /// nothing.
+    pub words: KeepWords,
 }
 
 impl Default for Route {
@@ -80,6 +83,7 @@ impl Default for Route {
             max_call_usd: None,
             mask: Masking::Off,
             cache: None,
+            words: KeepWords::default(),
         }
     }
 }
@@ -224,6 +228,47 @@ pub struct TimeLimits {
 impl Default for TimeLimits {
     fn default() -> Self {
         Self { first_token_seconds: 120, between_tokens_seconds: 60, answer_seconds: None }
+    }
+}
+
+/// What is kept of the words of questions and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepWords {
+    /// Which words.
+    pub log: PromptLog,
+    /// For how many days. Default 30.
+    pub days: u32,
+}
+
+impl Default for KeepWords {
+    fn default() -> Self {
+        Self { log: PromptLog::default(), days: 30 }
+    }
+}
+
+/// Which words of questions and answers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptLog {
+    /// None.
+    #[default]
+    None,
+    /// Those without secrets and personal data.
+    Masked,
+    /// All.
+    Full,
+}
+
+impl PromptLog {
+    /// As tables name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Masked => "masked",
+            Self::Full => "full",
+        }
     }
 }
 

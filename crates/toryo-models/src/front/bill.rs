@@ -1,5 +1,6 @@
 //! What a call costs: the permit, the tokens as they become known, and the row that is written whatever ends it.
 
+use super::words::Kept;
 use crate::allowance::Permit;
 use crate::chat::{Completion, Event, Output};
 use crate::config::{Aws, Deployment, Price};
@@ -33,6 +34,8 @@ pub(super) struct Bill {
     answer: String,
     question: Bytes,
     guessed_input: u64,
+    /// Where the words go, where they are kept.
+    words: Option<Kept>,
     /// Open until the bill is closed.
     trace: Option<CallSpan>,
 }
@@ -92,6 +95,7 @@ impl Bill {
             answer: String::new(),
             question: Bytes::new(),
             guessed_input,
+            words: None,
             trace: None,
         }
     }
@@ -147,6 +151,11 @@ impl Bill {
         // An endpoint that does not count says 0.
         self.usage = (input_tokens > 0).then(|| Usage { input: input_tokens, ..Usage::default() });
         self.close(CallStatus::Ok, 200)
+    }
+
+    /// The words of this call are kept.
+    pub(super) fn keep_words(&mut self, words: Option<Kept>) {
+        self.words = words;
     }
 
     /// A piece of the answer came.
@@ -219,6 +228,9 @@ impl Bill {
             trace.cost(cost);
         }
         self.call.cost = cost;
+        if let Some(words) = &self.words {
+            words.keep(self.id, permit.at(), &self.question, &self.answer);
+        }
         permit.settle(call).map_err(not_journalled)?;
         Ok(cost)
     }

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use toryo_blackboard::accounts::Limits;
+use toryo_blackboard::prompts;
 use toryo_models::accounts::{Accounts, Principal};
 use toryo_models::allowance::Limit;
 use toryo_models::config::{CacheBytes, Config};
@@ -278,6 +279,32 @@ async fn a_cheaper_route_answers_while_a_budget_runs_low() {
         ask().await.is_ok_and(|served| served.about.deployment == "p/light-model")
     })
     .await;
+}
+
+#[tokio::test]
+async fn words_are_kept_where_the_route_says_so_and_end() {
+    let says = || Reply::Says(Said::text("Hello."));
+    let upstream = Upstream::start(Wire::OpenAi, std::iter::repeat_with(says).take(2)).await;
+    let bed = bed(&upstream, "openai", "words = { log = \"full\", days = 1 }\n").await;
+    let mut calls = Vec::new();
+    for stream in [false, true] {
+        let served = bed.ask(Dialect::Completions, stream).await.unwrap();
+        calls.push(served.about.call);
+        text(served).await;
+    }
+    for call in calls {
+        until("the words are written", || async {
+            prompts::find(&bed.world.db, call).await.unwrap().is_some()
+        })
+        .await;
+        let kept = prompts::find(&bed.world.db, call).await.unwrap().unwrap();
+        assert!(kept.question.contains("Say hello."), "{}", kept.question);
+        assert_eq!((kept.answer.as_str(), kept.team), ("Hello.", Some(bed.world.team)));
+        let ended = "update gateway_prompts set keep_until = now() where call_id = $1";
+        sqlx::query(ended).bind(call.uuid()).execute(bed.world.db.pool()).await.unwrap();
+        assert_eq!(prompts::find(&bed.world.db, call).await.unwrap(), None, "what has ended is not shown");
+    }
+    assert_eq!(prompts::prune(&bed.world.db).await.unwrap(), 2);
 }
 
 #[tokio::test]
