@@ -359,6 +359,7 @@ const ROUTES: &[&str] = &[
     "GET /tenants",
     "GET /usage",
     "GET /usage/analysis",
+    "GET /usage/calls/{id}/words",
     "GET /users",
     "PATCH /keys/{id}",
     "PATCH /organisations/{id}",
