@@ -9,6 +9,9 @@ use memchr::memmem;
 /// A picture counts as this many tokens: the largest that the three providers document for one picture at full
 /// detail (OpenAI, high detail, 2,048 x 2,048: 1,105 and more with newer models; Anthropic: about 1,600).
 const IMAGE: u64 = 1_600;
+/// What providers add of their own where functions may be called: instructions of up to 530 tokens for Anthropic's models
+/// (its documentation of tool use), less elsewhere.
+const TOOLS: u64 = 600;
 /// Roles and separators of one message.
 const PER_TURN: u64 = 8;
 
@@ -16,10 +19,9 @@ const PER_TURN: u64 = 8;
 /// among them: their Base64 would count as text.
 pub(super) fn input_tokens(call: &Call) -> Result<u64, Refused> {
     let body = &call.inbound.body;
-    if has_pictures(body) {
-        return Ok(of_chat(&*call.chat()?));
-    }
-    Ok(of_bytes(body))
+    let tools = if memmem::find(body, b"\"tools\"").is_some() { TOOLS } else { 0 };
+    let words = if has_pictures(body) { of_chat(&*call.chat()?) } else { of_bytes(body) };
+    Ok(words + tools)
 }
 
 fn has_pictures(body: &[u8]) -> bool {

@@ -16,7 +16,7 @@ use toryo_models::inbound::Dialect;
 use toryo_models::ledger::CacheState;
 use toryo_models::provider::Providers;
 use toryo_models::route::Router;
-use toryo_testkit::openai::Gate;
+use toryo_testkit::openai::{Gate, Usage};
 use toryo_testkit::upstream::{API_KEY, Fault, Reply, Said, Upstream, Wire};
 
 const DIALECTS: [Dialect; 3] = [Dialect::Completions, Dialect::Responses, Dialect::Messages];
@@ -158,10 +158,13 @@ async fn a_client_that_goes_away_ends_the_request_and_pays_for_what_it_was_told(
 
 #[tokio::test]
 async fn five_hundred_calls_against_the_last_cents_spend_no_more_than_these() {
-    let says = || Reply::Says(Said::text("Hello."));
+    // No more tokens than such a question has: a provider that charges for others cannot be reserved for.
+    let usage = Usage { input: 20, output: 100, ..Usage::default() };
+    let cost = 20 * 1_000 + 100 * 2_000;
+    let says = || Reply::Says(Said::text("Hello.").with_usage(usage));
     let upstream = Upstream::start(Wire::OpenAi, std::iter::repeat_with(says).take(500)).await;
     let bed = Arc::new(bed(&upstream, "openai", "at_limit = \"refuse\"\n").await);
-    // Two cents; a call costs an eighth of a cent and may cost a little more.
+    // Two cents: each call may cost a tenth of that and costs a hundredth.
     bed.world.budget(bed.world.team, Limit::Total, 2).await;
     let secret = bed.world.key(Limits::default()).await.1;
     let who = bed.front.authenticate(&secret).await.unwrap();
@@ -189,7 +192,7 @@ async fn five_hundred_calls_against_the_last_cents_spend_no_more_than_these() {
         futures::future::join_all(calls).await.into_iter().filter(|done| *done.as_ref().unwrap()).count();
     let spent: i64 = bed.rows().await.iter().map(|row| row.3).sum();
     assert!(spent <= 20_000_000, "{spent} of 20,000,000 nanodollars");
-    assert_eq!(spent, i64::try_from(answered).unwrap() * COST);
+    assert_eq!(spent, i64::try_from(answered).unwrap() * cost);
     assert!(answered >= 5, "most of the budget is used: {answered} calls");
 }
 
