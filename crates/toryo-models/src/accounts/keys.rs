@@ -114,7 +114,8 @@ impl Keys {
     /// An account changed: whatever depends on it is looked up anew.
     pub fn changed(&self, account: AccountId, version: i64) {
         let mut seen = self.seen();
-        let next = seen.version.is_none_or(|last| version == last + 1);
+        // Where no number was known, others may have come before this one.
+        let next = seen.version.is_some_and(|last| version == last + 1);
         seen.version = seen.version.max(Some(version));
         if next { seen.forget(account) } else { seen.forget_all() }
     }
@@ -122,7 +123,8 @@ impl Keys {
     /// The database says that there were so many changes.
     pub fn confirm(&self, version: i64, at: Instant) {
         let mut seen = self.seen();
-        if seen.version.is_some_and(|last| last < version) {
+        // The first number of all says nothing of what changed before it was heard of and after a key was remembered.
+        if seen.version.is_none_or(|last| last < version) {
             seen.forget_all();
         }
         seen.version = seen.version.max(Some(version));
@@ -170,5 +172,41 @@ impl Seen {
     fn forget_all(&mut self) {
         self.generation += 1;
         self.entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> Keys {
+        // Port 9 is that of the discard service, which nobody runs.
+        Keys::new(Db::lazy("postgres://toryo@127.0.0.1:9/toryo", 1).unwrap(), Duration::from_secs(300))
+    }
+
+    fn remember(keys: &Keys, secret: &str) {
+        keys.seen().remember(Digest::of(secret), Entry::Known(Arc::new(Principal::master())));
+    }
+
+    #[tokio::test]
+    async fn what_was_remembered_before_any_change_was_counted_is_looked_up_anew() {
+        let confirmed = keys();
+        remember(&confirmed, "a");
+        confirmed.confirm(7, Instant::now());
+        assert!(confirmed.seen().entries.is_empty(), "a change may have been missed");
+        remember(&confirmed, "a");
+        confirmed.confirm(7, Instant::now());
+        assert_eq!(confirmed.seen().entries.len(), 1, "nothing changed");
+        confirmed.confirm(8, Instant::now());
+        assert!(confirmed.seen().entries.is_empty(), "a notification was lost");
+        let notified = keys();
+        remember(&notified, "a");
+        notified.changed(AccountId::generate(), 7);
+        assert!(notified.seen().entries.is_empty(), "an earlier change may have been missed");
+        remember(&notified, "a");
+        notified.changed(AccountId::generate(), 8);
+        assert_eq!(notified.seen().entries.len(), 1, "another account changed");
+        notified.changed(AccountId::generate(), 10);
+        assert!(notified.seen().entries.is_empty(), "the ninth change was missed");
     }
 }
