@@ -4,7 +4,7 @@ use crate::processes::Processes;
 use sqlx::{Connection, PgConnection};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use toryo_testkit::stack::{OwnServers, Services};
 
 /// The servers.
@@ -53,7 +53,23 @@ impl Servers {
         let observer = PgConnection::connect(own.stack.database_url()).await.expect("a session");
         let servers = Self { own, observer: observer.into() };
         assert_eq!(servers.scalar::<String>("show fsync").await, "on");
+        if let Some(delay) = delay {
+            servers.check(delay).await;
+        }
         servers
+    }
+
+    /// A commit waits for a sync, so that it takes no less time than a delayed one.
+    async fn check(&self, delay: &Delay) {
+        let mut observer = self.observer.lock().await;
+        let started = Instant::now();
+        for statement in ["create table checked (n integer)", "drop table checked"] {
+            sqlx::query(statement).execute(&mut *observer).await.expect("a commit");
+        }
+        assert!(
+            started.elapsed().as_micros() >= 2 * delay.microseconds,
+            "the syncs of Postgres are not delayed"
+        );
     }
 
     /// An empty database, and a prefix for the subjects.

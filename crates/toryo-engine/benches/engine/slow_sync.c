@@ -7,12 +7,17 @@
 #include <string.h>
 #include <time.h>
 
-static void delay(void) {
+static long long microseconds = 0;
+
+/* Before main: later Postgres writes what each process does over its own name, and forks inherit what was read. */
+__attribute__((constructor)) static void read_delay(void) {
     const char *text = getenv("TORYO_BENCH_SYNC_MICROSECONDS");
-    if (text == NULL || strcmp(program_invocation_short_name, "postgres") != 0) return;
-    long long microseconds = atoll(text);
+    if (text != NULL && strcmp(program_invocation_short_name, "postgres") == 0) microseconds = atoll(text);
+}
+
+static void delay(void) {
     struct timespec left = {microseconds / 1000000, microseconds % 1000000 * 1000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
+    while (microseconds > 0 && nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }
 
 int fsync(int file) {
