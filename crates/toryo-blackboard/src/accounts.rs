@@ -16,7 +16,7 @@ pub use edit::{
     get, list, member_role, members, put_member, remove, secrets, user_named,
 };
 pub use listen::{Listener, Notice};
-pub use principal::{Found, KeyRecord, Level, Secret, find_key};
+pub use principal::{Found, KeyRecord, Level, Secret, find_key, version};
 
 use crate::db::Connection;
 use crate::{Error, row};

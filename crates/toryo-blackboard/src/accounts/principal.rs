@@ -58,6 +58,14 @@ pub struct Secret {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// How many changes of accounts there were.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn version(db: &Db) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar("select version from gateway_version").fetch_one(db.pool()).await?)
+}
+
 /// The key whose secret has this digest.
 ///
 /// # Errors

@@ -63,6 +63,7 @@ impl Keys {
             return remembered;
         }
         let Ok(_turn) = self.lookups.acquire().await else { return Err(KeyError::Unavailable) };
+        self.count().await;
         for _ in 0..TRIES {
             // Another call may have asked for the same key meanwhile.
             if let Some(remembered) = self.remembered(&digest) {
@@ -78,6 +79,18 @@ impl Keys {
         }
         // Changes come faster than answers: this one is as true as any, but not to be kept.
         self.look_up(&digest).await?.answer()
+    }
+
+    /// Counts the changes before the first key is remembered, so that the first count to come does not forget it. Where the
+    /// database does not answer it will.
+    async fn count(&self) {
+        if self.seen().version.is_some() {
+            return;
+        }
+        let at = Instant::now();
+        if let Ok(Ok(version)) = tokio::time::timeout(ANSWER, accounts::version(&self.db)).await {
+            self.confirm(version, at);
+        }
     }
 
     fn remembered(&self, digest: &Digest) -> Option<Result<Arc<Principal>, KeyError>> {

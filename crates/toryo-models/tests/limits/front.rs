@@ -266,11 +266,12 @@ async fn a_broken_stream_ends_with_an_error_in_the_dialect_and_is_not_called_who
 #[tokio::test]
 async fn a_cheaper_route_answers_while_a_budget_runs_low() {
     let says = || Reply::Says(Said::text("Hello."));
-    let upstream = Upstream::start(Wire::OpenAi, std::iter::repeat_with(says).take(12)).await;
+    let upstream = Upstream::start(Wire::OpenAi, std::iter::repeat_with(says).take(200)).await;
     let light = "downgrade_to = \"light\"\n[routes.light]\nprovider = \"p\"\nmodel = \"light-model\"\n\
                  max_output_tokens = 10\nprice = { input = 0, cached_input = 0, output = 0 }\n";
     let bed = bed(&upstream, "openai", light).await;
-    bed.world.budget(bed.world.user, Limit::Day, 1).await;
+    // A tenth of it is more than one call may cost, so that calls are still admitted when it runs low.
+    bed.world.budget(bed.world.user, Limit::Day, 5).await;
     let secret = bed.world.key(Limits::default()).await.1;
     let who = bed.front.authenticate(&secret).await.unwrap();
     let ask = || async {
