@@ -82,7 +82,7 @@ impl Default for Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port. Loopback by default: there is no authentication yet, so do not open it to a network.
+    /// Address and port. Loopback by default: pages, tasks and runs have no authentication yet, so do not open it to a network.
     pub listen: SocketAddr,
     /// Where people reach the pages; by default `http://` and the address.
     pub public_url: Option<String>,
@@ -293,5 +293,26 @@ mod tests {
         let shown = toml::to_string(&config).unwrap();
         assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{shown}");
         assert_eq!(config.secrets(), ["postgres://u:hunter2@h/d", "Basic hunter2"]);
+    }
+
+    /// Whoever copies an example gets what it promises.
+    #[test]
+    fn the_examples_of_the_documents_hold() {
+        let documents = [
+            ("README.md", include_str!("../../../README.md"), 4),
+            ("docs/gateway.md", include_str!("../../../docs/gateway.md"), 1),
+        ];
+        for (name, text, count) in documents {
+            let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+            // The others are a repository's own file.
+            let ours: Vec<&str> = blocks.filter(|block| !block.contains("[sandbox]")).collect();
+            assert_eq!(ours.len(), count, "{name}");
+            for block in ours {
+                let config = written(block).unwrap_or_else(|error| panic!("{name}: {error:#}\n{block}"));
+                if let Err(error) = config.models.in_force() {
+                    panic!("{name}: {error}\n{block}");
+                }
+            }
+        }
     }
 }

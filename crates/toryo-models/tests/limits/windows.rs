@@ -136,16 +136,15 @@ async fn who_waits_is_served_by_urgency_and_then_in_turn() {
     let mut tasks = Vec::new();
     for (n, (key, priority)) in waiting.into_iter().enumerate() {
         let (process, who, order) = (process.clone(), keys[key].clone(), order.clone());
-        let task = async move {
+        let mut task = Box::pin(async move {
             let wait = AtLimit::Wait(Duration::from_secs(20));
             let permit = process.admit(&who, &Admission { priority, ..ask(most(0, 1), wait) }).await.unwrap();
             order.send(n).unwrap();
-            tokio::time::sleep(Duration::from_millis(5)).await;
             drop(permit);
-        };
+        });
+        // Each has to stand in the queue before the next one comes: its first step takes it there.
+        assert!(futures::poll!(task.as_mut()).is_pending(), "{n} waits");
         tasks.push(tokio::spawn(task));
-        // Each has to stand in the queue before the next one comes.
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(first);
     let mut seen = Vec::new();
