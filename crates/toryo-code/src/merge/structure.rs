@@ -144,7 +144,11 @@ impl Structure<'_, '_> {
 
     /// Notes statements next to each other that different sides changed: their order may mean something.
     fn touching(&mut self, container: &Container, ours: &Side, theirs: &Side) {
-        let is_text = |at: usize| matches!(container.piece(BASE, at).key, Key::Text(..));
+        // One that defines several names, such as `a, b = 1, 2`, is a definition as one of a single name is.
+        let is_text = |at: usize| {
+            let piece = container.piece(BASE, at);
+            matches!(piece.key, Key::Text(..)) && piece.names.is_empty()
+        };
         let changed = |side: &Side, at: usize| matches!(side.fates[at], Fate::Gone(_));
         for at in 1..container.parts[BASE].pieces.len() {
             let near = container.piece(BASE, at).lead.is_empty() && is_text(at - 1) && is_text(at);

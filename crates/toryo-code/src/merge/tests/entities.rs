@@ -44,6 +44,14 @@ fn imports_are_merged_as_sets() {
 }
 
 #[test]
+fn definitions_next_to_each_other_are_apart_whatever_number_of_names_they_have() {
+    let merged = check(
+        "//- base\nleft, right = 1, 2\nfirst = second = 0\nLAST = 3\n//- ours\nfirst = second = 0\nLAST = 3\n//- theirs\nleft, right = 1, 2\nLAST = 3\n",
+    );
+    assert_eq!(merged, "LAST = 3\n");
+}
+
+#[test]
 fn what_cannot_stand_together_is_a_conflict() {
     let base = "def f():\n    return 1\n";
     let same = check(&format!(
