@@ -1,12 +1,13 @@
 //! What stands before every handler: security headers, allowed names, the origin of requests that change
 //! something, and a time limit.
 
-use crate::app::App;
+use crate::Config;
 use crate::problem::{Kind, Problem};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 
 /// Scripts and styles come from this server's own files only; nobody may frame a page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -22,9 +23,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Sets the headers that every response carries, unless a handler set a stricter one.
-pub async fn security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub fn security_headers<B>(mut response: http::Response<B>) -> http::Response<B> {
     let headers = response.headers_mut();
+    headers.reserve(HEADERS.len() + 1);
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -34,7 +35,7 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
 
 /// Refuses requests that address this server by a foreign name, or that another site's page sent to change
 /// something.
-pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn admit(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
     let authority = request
         .uri()
         .authority()
@@ -42,7 +43,7 @@ pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Resp
         .or_else(|| text(request.headers(), header::HOST).map(str::to_owned));
     // Probes of an orchestrator address a machine by its number.
     let is_probe = matches!(request.uri().path(), "/health" | "/ready");
-    if !is_probe && !name_is_allowed(authority.as_deref(), &app.config.allowed_hosts) {
+    if !is_probe && !name_is_allowed(authority.as_deref(), &config.allowed_hosts) {
         let name = authority.unwrap_or_default();
         return Problem::new(Kind::UnknownHost, format!("`{}` is not an allowed host", clip(&name)))
             .into_response();
@@ -56,8 +57,8 @@ pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 /// Answers 503 where a handler takes too long. A stream counts as answered once it begins.
-pub async fn time_limit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(app.config.timeout(), next.run(request)).await {
+pub async fn time_limit(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(config.timeout(), next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(Kind::Unavailable, "the request took too long").into_response(),
     }

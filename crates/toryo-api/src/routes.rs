@@ -24,9 +24,11 @@ use crate::problem::{Kind, Problem};
 use crate::{docs, gateway, guard};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use std::sync::Arc;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -144,19 +146,22 @@ pub fn router(app: App) -> Router {
     // Its bodies are long and its answers take minutes: it has limits of its own.
     let models = app.models.clone();
     let models = models.map(|door| gateway::router(door, app.config.max_model_body_bytes));
+    // Together they are one layer of the router: it copies each of its own for every request.
+    let in_front = ServiceBuilder::new()
+        .map_response(guard::security_headers)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            Problem::new(Kind::Internal, "the cause is in the server's log").into_response()
+        }))
+        .layer(from_fn_with_state(Arc::clone(&app.config), guard::admit));
     routes
         .merge(web())
         .fallback(|request: Request| async move { unknown(&request) })
         .method_not_allowed_fallback(|request: Request| async move { wrong_method(&request) })
         .layer(DefaultBodyLimit::max(app.config.max_body_bytes))
-        .layer(from_fn_with_state(app.clone(), guard::time_limit))
+        .layer(from_fn_with_state(Arc::clone(&app.config), guard::time_limit))
         .merge(models.unwrap_or_default())
-        .layer(from_fn_with_state(app.clone(), guard::admit))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a handler panicked");
-            Problem::new(Kind::Internal, "the cause is in the server's log").into_response()
-        }))
-        .layer(from_fn(guard::security_headers))
+        .layer(in_front)
         .with_state(app)
 }
 

@@ -69,6 +69,8 @@ pub(super) fn wrong_method(dialect: Dialect) -> Response {
 
 fn with_type(body: Body, kind: HeaderValue) -> Response {
     let mut response = Response::new(body);
+    // Made at once for all that is set here and in front of the routes.
+    response.headers_mut().reserve(24);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
