@@ -7,10 +7,10 @@ pub mod traces;
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use tracing::Subscriber;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -63,10 +63,22 @@ pub fn start(logs: Logs<'_>, traces: Option<&Traces>) -> Result<(), Error> {
     let Logs { format, filter, mask, without: target } = logs;
     let filter = EnvFilter::try_new(filter).map_err(|_| Error::Filter(filter.to_owned()))?;
     let exported = filter_fn(move |metadata| metadata.target() == target);
-    let logged = filter.and(filter_fn(move |metadata| metadata.target() != target));
-    let spans = traces.map(Traces::layer).transpose()?.map(|layer| layer.with_filter(exported));
-    let registry = tracing_subscriber::registry().with(spans).with(lines(format, mask).with_filter(logged));
-    registry.try_init().map_err(|_| Error::Twice)
+    let lines = lines(format, mask);
+    let registry = tracing_subscriber::registry();
+    let started = match traces {
+        Some(traces) => {
+            let spans = traces.layer()?.with_filter(exported);
+            registry.with(lines.with_filter(logged(filter, target))).with(spans).try_init()
+        }
+        // A layer that is `None` would have each span ask again whether anybody wants it.
+        None => registry.with(lines.with_filter(logged(filter, target))).try_init(),
+    };
+    started.map_err(|_| Error::Twice)
+}
+
+/// What becomes lines: all that the filter lets pass, but for one target.
+fn logged<S>(filter: EnvFilter, without: &'static str) -> impl Filter<S> {
+    filter.and(filter_fn(move |metadata: &Metadata<'_>| metadata.target() != without))
 }
 
 fn lines<S>(format: Format, mask: Mask) -> Box<dyn Layer<S> + Send + Sync>
