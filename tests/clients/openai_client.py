@@ -146,6 +146,9 @@ def errors():
     error = fails(openai.BadRequestError, lambda: ask(model="hello-claude", messages=named))
     assert "messages[0].name" in error.message, error
     assert ask(model="hello", messages=named).choices[0].message.content == HELLO
+    for name, value in {"seed": 7, "logit_bias": {"1": 2}, "n": 2}.items():
+        error = fails(openai.BadRequestError, lambda: ask(model="hello-claude", messages=USER, **{name: value}))
+        assert error.param == name and "`hello-claude`" in error.message, error
     for model in ["limited", "limited-claude"]:
         error = fails(openai.RateLimitError, lambda: ask(model=model, messages=USER))
         assert 1 <= int(error.response.headers["retry-after"]) <= 7, error.response.headers

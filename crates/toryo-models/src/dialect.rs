@@ -43,11 +43,12 @@ use serde_json::{Map, Value};
 pub fn read_chat(inbound: &Inbound) -> Result<Chat, BadRequest> {
     let body: Map<String, Value> =
         serde_json::from_slice(&inbound.body).map_err(|error| at::syntax(&error))?;
-    match inbound.dialect {
+    let chat = match inbound.dialect {
         Dialect::Completions => completions::read(body),
         Dialect::Responses => responses::read(body),
         Dialect::Messages => messages::read(body),
-    }
+    }?;
+    Ok(Chat { dialect: Some(inbound.dialect), ..chat })
 }
 
 /// A whole answer in the client's dialect.

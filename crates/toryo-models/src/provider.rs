@@ -36,6 +36,7 @@ mod http;
 mod mask;
 mod native;
 pub mod openai;
+mod parameters;
 mod pieces;
 pub mod replay;
 pub mod silent;
@@ -92,6 +93,15 @@ pub trait ModelProvider: Send + Sync + 'static {
     /// # Errors
     /// What went wrong, in our words and without secrets.
     async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError>;
+
+    /// Whether it can say the question's parameters to a model of its own. Nothing is sent: a deployment that can is
+    /// asked instead.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unsupported`] names the first that it cannot say.
+    fn knows(&self, _chat: &Chat, _model: &str) -> Result<(), ProviderError> {
+        Ok(())
+    }
 
     /// The dialect whose bytes it passes on without a translation: [`Ask::native`] is set for that one only.
     fn dialect(&self) -> Option<Dialect> {
@@ -266,6 +276,8 @@ pub enum ProviderError {
     Unsupported {
         /// What is lacking.
         what: String,
+        /// The parameter that asks for it, where it is one.
+        param: Option<String>,
     },
     /// Any other refusal of the request: a wrong model name, an unsupported parameter.
     #[error("the request was refused (HTTP {status}): {message}")]
@@ -294,6 +306,16 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Something is lacking that is no parameter by itself.
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), param: None }
+    }
+
+    /// A value of a parameter that is known as such.
+    pub(crate) fn unsupported_value(param: &str, what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), param: Some(param.to_owned()) }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub const fn class(&self) -> FailureClass {

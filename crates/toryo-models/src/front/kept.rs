@@ -86,6 +86,10 @@ impl Front {
             return Ok(Looked::Nowhere);
         }
         let chat = call.chat()?;
+        // Answers are kept in neutral words.
+        if chat.wants_more_than_words() {
+            return Ok(Looked::Nowhere);
+        }
         let names = Names::of(who.who(), route, call.inbound.head.max_output_tokens, &chat);
         let turn = self.cache.turn(&names).await;
         if !wish.no_cache

@@ -5,6 +5,7 @@ use crate::allowance::Refusal;
 use crate::config::RouteInForce;
 use crate::dialect::{Refused, RefusedKind};
 use crate::error::Error;
+use crate::provider::ProviderError;
 
 pub(super) fn key_refused(error: KeyError) -> Refused {
     let kind = match error {
@@ -35,6 +36,11 @@ pub(super) fn not_admitted(refusal: &Refusal) -> Refused {
 /// What a client is told of a failure of ours.
 pub(super) fn refused(error: &Error) -> Refused {
     let kind = match error {
+        Error::Provider { source: source @ ProviderError::Unsupported { .. }, provider, .. } => {
+            let refused = Refused::from(source);
+            let message = format!("{} by the provider `{provider}`", refused.message);
+            return Refused { message, ..refused };
+        }
         Error::Provider { source, .. } => return Refused::from(source),
         Error::UnknownRoute { .. } => RefusedKind::NotFound,
         Error::NoKey { .. } => RefusedKind::Unavailable,

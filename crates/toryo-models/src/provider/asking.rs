@@ -4,7 +4,7 @@ use super::{Answer, Ask, ModelProvider, Piece, ProviderError, ProviderReply, Pro
 use crate::chat::{Chat, Completion, Event, Format, Output, Part, Sampling, Stop, Turn};
 use crate::reply::Finish;
 use crate::request::{Caller, Message, MessageRole, OutputSchema, Request};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toryo_domain::{Limits, Role, RunId, StepId, StepKey, StepKind};
 
 /// An agent's question in neutral words. The limit of tokens is the caller's matter ([`Ask::max_output_tokens`]).
@@ -173,26 +173,6 @@ pub(super) fn completion_of(reply: ProviderReply) -> Completion {
     };
     let usage = Some(reply.usage);
     Completion { id: String::new(), model: reply.model, output: vec![output], stop, usage }
-}
-
-/// What only the caller's dialect knows, as far as a provider may pass it on. What lies deeper than a parameter goes by
-/// its path and belongs to no provider but the dialect's own; what says what is the rule anyway is no demand.
-pub(super) fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
-    let unsupported = |what: &str| ProviderError::Unsupported { what: what.chars().take(80).collect() };
-    if let Some(path) = chat.extra.keys().find(|name| name.contains(['.', '['])) {
-        return Err(unsupported(&format!("`{path}`")));
-    }
-    if chat.extra.get("n").is_some_and(|n| n.as_u64() != Some(1)) {
-        return Err(unsupported("more than one answer (`n`)"));
-    }
-    let mut extra = chat.extra.clone();
-    extra.remove("n");
-    for name in ["store", "logprobs"] {
-        if extra.get(name) == Some(&Value::Bool(false)) {
-            extra.remove(name);
-        }
-    }
-    Ok(extra)
 }
 
 #[cfg(test)]

@@ -78,8 +78,7 @@ impl Replay {
     }
 
     fn find(&self, ask: &Ask<'_>) -> Result<&Recorded, ProviderError> {
-        let caller =
-            ask.step.ok_or_else(|| ProviderError::Unsupported { what: "a call of no step".into() })?;
+        let caller = ask.step.ok_or_else(|| ProviderError::unsupported("a call of no step"))?;
         let output = match &ask.chat.format {
             Format::JsonSchema { name, .. } => name.as_str(),
             Format::Text | Format::JsonObject => "",

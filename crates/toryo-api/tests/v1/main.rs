@@ -1,0 +1,6 @@
+//! The gateway over real HTTP: real keys and limits in Postgres, providers that speak their real wires.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
+mod parameters;
+mod site;
