@@ -130,6 +130,8 @@ pub struct About {
     pub cost: Option<Usd>,
     /// Whether a cache answered.
     pub cache: CacheState,
+    /// The policies of the provider's guardrail, where it stepped in; known for whole answers only.
+    pub guardrail: Option<String>,
 }
 
 /// A route as clients see it.
@@ -339,11 +341,17 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
     let head = &call.inbound.head;
     let dialect = call.inbound.dialect;
     let facts = facts(call, &bill);
-    let mut about =
-        About { call: bill.id(), deployment: routed.by.deployment, cost: None, cache: CacheState::None };
+    let mut about = About {
+        call: bill.id(),
+        deployment: routed.by.deployment,
+        cost: None,
+        cache: CacheState::None,
+        guardrail: None,
+    };
     let body = match routed.answer {
         Answer::Whole(Whole { completion, native }) => {
             about.cost = Some(bill.whole(&completion)?);
+            about.guardrail = completion.stop.policies().map(|policies| policies.join(", "));
             let bytes =
                 native.unwrap_or_else(|| dialect::whole(dialect, &call.restored(&completion), &facts));
             if let Some(keep) = keep {

@@ -83,6 +83,9 @@ fn about(response: &mut Response, call: &About) {
         set(response, "x-toryo-deployment", &call.deployment);
     }
     set(response, "x-toryo-cache", call.cache.as_str());
+    if let Some(policies) = &call.guardrail {
+        set(response, "x-toryo-guardrail", policies);
+    }
     if let Some(cost) = call.cost {
         set(response, "x-toryo-cost-usd", &exact(cost));
     }

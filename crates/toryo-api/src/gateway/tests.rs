@@ -44,6 +44,7 @@ fn about() -> About {
         deployment: "openai/big".into(),
         cost: Some(Usd::from_nanos(1_002_000_003)),
         cache: CacheState::None,
+        guardrail: None,
     }
 }
 

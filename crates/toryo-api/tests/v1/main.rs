@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
+mod guardrail;
 mod parameters;
 mod site;

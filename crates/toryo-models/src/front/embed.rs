@@ -84,6 +84,7 @@ impl Front {
             deployment: deployment.name.clone(),
             cost: None,
             cache: CacheState::None,
+            guardrail: None,
         };
         let request = EmbeddingRequest {
             model: deployment.model.clone(),

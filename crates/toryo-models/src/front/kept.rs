@@ -132,6 +132,7 @@ impl Front {
         let mut bill = Bill::open(permit, &call.inbound, route, 0);
         bill.kept(&found.entry.deployment, found.state);
         let about = About {
+            guardrail: None,
             call: bill.id(),
             deployment: found.entry.deployment.clone(),
             cost: Some(Usd::ZERO),

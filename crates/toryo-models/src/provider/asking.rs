@@ -55,7 +55,7 @@ pub fn reply_of(completion: Completion) -> ProviderReply {
     let (content, finish) = match &completion.stop {
         Stop::End | Stop::Sequence(_) | Stop::ToolUse => (words(false), Finish::Stop),
         Stop::Length => (words(false), Finish::Length),
-        Stop::ContentFilter => (words(false), Finish::ContentFilter),
+        Stop::ContentFilter | Stop::Guardrail(_) => (words(false), Finish::ContentFilter),
         Stop::Refusal => {
             // Not every provider tells the words of a refusal from others.
             let said = Some(words(true)).filter(|said| !said.is_empty());

@@ -267,7 +267,7 @@ impl AttemptSpan {
             Stop::Length => "length",
             Stop::ToolUse => "tool_calls",
             Stop::Refusal => "refusal",
-            Stop::ContentFilter => "content_filter",
+            Stop::ContentFilter | Stop::Guardrail(_) => "content_filter",
         };
         self.0.record("gen_ai.response.finish_reasons", reason);
     }

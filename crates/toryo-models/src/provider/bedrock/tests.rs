@@ -219,7 +219,7 @@ async fn a_guardrail_is_a_filter() {
     for stream in [false, true] {
         let (events, error) = read(provider.send(ask_of(&chat, stream)).await).await;
         let whole = Completion::from_events(events).unwrap();
-        assert_eq!((whole.stop, error), (Stop::ContentFilter, None), "stream: {stream}");
+        assert_eq!((whole.stop, error), (Stop::Guardrail("topic".into()), None), "stream: {stream}");
     }
 }
 
