@@ -26,6 +26,9 @@ def chat():
         answer = client.chat.completions.with_raw_response.create(model=model, messages=USER, max_tokens=100)
         assert answer.headers["x-toryo-call-id"] == answer.headers["x-request-id"]
         assert float(answer.headers["x-toryo-cost-usd"]) > 0
+        limits = {kind: [answer.headers[f"x-ratelimit-{what}-{kind}"] for what in ("limit", "remaining")] for kind in ("requests", "tokens")}
+        for limit, remaining in limits.values():
+            assert 0 < int(remaining) < int(limit), limits
         answer = answer.parse()
         assert answer.choices[0].message.content == HELLO, answer
         assert answer.choices[0].finish_reason == "stop"

@@ -10,7 +10,7 @@ pub mod secret;
 
 pub(crate) use keys::Keys;
 
-use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, Recall, Refusal};
+use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, RateLimits, Recall, Refusal};
 use crate::ledger::{Flusher, Ledger, LedgerError};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -322,6 +322,12 @@ impl Accounts {
     #[must_use]
     pub fn budget_state(&self, who: &Principal) -> BudgetState {
         BudgetState { least_left: self.desk.least_left(who) }
+    }
+
+    /// The tightest limits a minute of a caller, as this process knows them.
+    #[must_use]
+    pub fn rate_limits(&self, who: &Principal) -> RateLimits {
+        self.desk.rate_limits(who)
     }
 
     /// The ledger, for calls that need no permit.

@@ -11,6 +11,7 @@
 
 mod bill;
 mod cache;
+mod count;
 mod embed;
 mod guess;
 mod kept;
@@ -19,7 +20,7 @@ mod stream;
 mod words;
 
 use crate::accounts::{Accounts, Principal};
-use crate::allowance::{Admission, AtLimit, Permit};
+use crate::allowance::{Admission, AtLimit, Permit, RateLimits};
 use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
@@ -180,6 +181,12 @@ impl Front {
     /// [`RefusedKind::KeyRefused`], or [`RefusedKind::Unavailable`] where nobody can say.
     pub async fn authenticate(&self, secret: &str) -> Result<Arc<Principal>, Refused> {
         self.accounts.authenticate(secret).await.map_err(key_refused)
+    }
+
+    /// The tightest limits a minute of a caller.
+    #[must_use]
+    pub fn rate_limits(&self, who: &Principal) -> RateLimits {
+        self.accounts.rate_limits(who)
     }
 
     /// The routes that a caller may use.

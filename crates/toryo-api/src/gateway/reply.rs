@@ -97,7 +97,7 @@ fn exact(cost: Usd) -> String {
     format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
 }
 
-fn set(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn set(response: &mut Response, name: &'static str, value: &str) {
     // A deployment's name comes from the configuration and may hold what no header can carry.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(HeaderName::from_static(name), value);

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod guardrail;
+mod limits;
 mod parameters;
 mod site;
