@@ -15,6 +15,7 @@ mod limits;
 mod list;
 mod question;
 mod reply;
+mod trace;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -149,7 +150,7 @@ impl Face {
             Err(refused) => return reply::refused(&refused, dialect),
         };
         let asked = self.served(dialect, &*caller, &parts, body);
-        let mut response = match asked.await {
+        let mut response = match trace::under(&parts.headers, asked).await {
             Ok(served) => reply::served(served),
             Err(refused) => reply::refused(&refused, dialect),
         };
