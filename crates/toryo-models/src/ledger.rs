@@ -1,8 +1,10 @@
 //! The ledger: a row for every call, journalled in a local file before its caller goes on, written to Postgres in batches.
 
+mod days;
 mod flush;
 mod journal;
 
+pub(crate) use days::roll_up;
 pub(crate) use flush::Flusher;
 pub use toryo_blackboard::ledger::{Alert, CacheState, Call, CallStatus, CountedBy, LedgerRow, Who};
 
