@@ -11,7 +11,7 @@ pub mod secret;
 pub(crate) use keys::Keys;
 
 use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, RateLimits, Recall, Refusal};
-use crate::ledger::{Flusher, Ledger, LedgerError, roll_up};
+use crate::ledger::{Flusher, Ledger, LedgerError, OnFullJournal, roll_up};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -47,6 +47,8 @@ pub struct Config {
     /// Days that the ledger keeps a row for every call; older ones become sums of their days. 0 keeps all rows, less
     /// than 31 counts as 31. Default 400.
     pub ledger_days: u32,
+    /// What becomes of calls while the ledger's journal cannot be written.
+    pub on_full_journal: OnFullJournal,
 }
 
 impl Default for Config {
@@ -58,6 +60,7 @@ impl Default for Config {
             outage_usd: Usd::from_nanos(1_000_000_000),
             queue: 10_000,
             ledger_days: 400,
+            on_full_journal: OnFullJournal::Refuse,
         }
     }
 }
@@ -244,7 +247,7 @@ impl Accounts {
     /// # Errors
     /// The journal cannot be written.
     pub fn start(db: Db, config: Config, folder: &Path) -> Result<Self, LedgerError> {
-        let ledger = Ledger::open(folder)?;
+        let ledger = Ledger::open(folder, config.on_full_journal)?;
         let master = config
             .master_key
             .as_ref()

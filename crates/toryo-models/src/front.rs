@@ -39,7 +39,7 @@ use bytes::Bytes;
 use cache::Cache;
 use futures::Stream;
 use kept::{Keep, Looked};
-use refusals::{check_prompt, key_refused, no_mask, not_admitted, refused};
+use refusals::{check_prompt, key_refused, no_journal, no_mask, not_admitted, refused};
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -334,6 +334,9 @@ impl Front {
         most: Spent,
         priority: Priority,
     ) -> Result<Permit, Refused> {
+        if self.accounts.ledger().is_blocked() {
+            return Err(no_journal());
+        }
         let at_limit = match settings.at_limit {
             RouteAtLimit::Wait => AtLimit::Wait(Duration::from_secs(settings.wait_seconds)),
             RouteAtLimit::Refuse => AtLimit::Refuse,

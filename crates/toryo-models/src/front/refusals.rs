@@ -51,6 +51,12 @@ pub(super) fn refused(error: &Error) -> Refused {
     Refused::new(kind, error.to_string())
 }
 
+/// What is paid has to be written down.
+pub(super) fn no_journal() -> Refused {
+    let text = "the gateway's ledger cannot be written; its operator has to look";
+    Refused::new(RefusedKind::Unavailable, text)
+}
+
 /// A route that masks must not pass anything on unmasked.
 pub(super) fn no_mask() -> Refused {
     Refused::new(RefusedKind::Internal, "this route masks and nothing says what to mask")
