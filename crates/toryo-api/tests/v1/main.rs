@@ -5,5 +5,7 @@
 mod disk;
 mod guardrail;
 mod limits;
+mod masked;
+mod outage;
 mod parameters;
 mod site;
