@@ -59,33 +59,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use toryo_domain::FailureClass;
 
 /// Asks models of one endpoint.
 #[async_trait]
 pub trait ModelProvider: Send + Sync + 'static {
-    /// Asks once on behalf of a step, over [`send`](Self::send). Ends at the answer, at `deadline` or soon after `cancel`; sends nothing twice.
-    ///
-    /// # Errors
-    /// What went wrong, in our words and without secrets.
-    async fn complete(
-        &self,
-        request: &ProviderRequest,
-        deadline: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        let limit = deadline.saturating_duration_since(Instant::now());
-        // Dropping the request closes its connection, so that the server may stop as well.
-        tokio::select! {
-            biased;
-            answer = asking::complete(self, request) => answer,
-            () = cancel.cancelled() => Err(ProviderError::Cancelled),
-            () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
-        }
-    }
-
     /// Asks once, for whoever it is. Dropping the future, or the stream that it returned, closes the connection, so
     /// that the provider may stop as well; time limits are the caller's, but for the connection's own. Sends nothing
     /// twice. An answer of the wrong type, cut or empty, is an error, never half an answer.
@@ -422,6 +400,8 @@ impl fmt::Debug for Providers {
     }
 }
 
+#[cfg(test)]
+mod asked;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

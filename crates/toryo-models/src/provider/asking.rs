@@ -1,6 +1,6 @@
 //! Between what agents ask ([`Request`], [`ProviderRequest`]) and what providers answer ([`Chat`], [`Completion`]).
 
-use super::{Answer, Ask, ModelProvider, Piece, ProviderError, ProviderReply, ProviderRequest, Whole};
+use super::{Answer, Ask, Piece, ProviderReply, ProviderRequest, Whole};
 use crate::chat::{Chat, Completion, Event, Format, Output, Part, Sampling, Stop, Turn};
 use crate::reply::Finish;
 use crate::request::{Caller, Message, MessageRole, OutputSchema, Request};
@@ -63,30 +63,6 @@ pub fn reply_of(completion: Completion) -> ProviderReply {
         }
     };
     ProviderReply { content, finish, usage: completion.usage.unwrap_or_default(), model: completion.model }
-}
-
-/// An agent's question, sent as any other.
-pub(super) async fn complete(
-    provider: &(impl ModelProvider + ?Sized),
-    request: &ProviderRequest,
-) -> Result<ProviderReply, ProviderError> {
-    let chat = chat(&request.messages, &request.output, request.temperature);
-    let ask = Ask {
-        model: &request.model,
-        chat: &chat,
-        native: None,
-        stream: false,
-        max_output_tokens: request.max_output_tokens,
-        structured_output: request.structured_output,
-        // What the model refuses was left out before.
-        takes_temperature: true,
-        aws: None,
-        step: Some(&request.caller),
-    };
-    match provider.send(ask).await? {
-        Answer::Whole(whole) => Ok(reply_of(whole.completion)),
-        Answer::Stream(_) => Err(super::failure::not_an_answer("a stream that was not asked for")),
-    }
 }
 
 /// A completion that is there already, as the caller wants it.
