@@ -113,8 +113,8 @@ impl Wire {
 impl Chat {
     /// Whether it asks for something of the answer that neutral words cannot carry.
     pub(crate) fn wants_more_than_words(&self) -> bool {
-        let asked = self.extra.iter().filter(|(name, value)| !is_the_rule(name, value));
-        asked.into_iter().any(|(name, _)| OF_THE_ANSWER.contains(&name.as_str()))
+        let of_the_answer = |name: &str| OF_THE_ANSWER.contains(&name);
+        self.extra.iter().any(|(name, value)| of_the_answer(name) && !is_the_rule(name, value))
     }
 }
 
