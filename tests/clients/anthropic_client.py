@@ -68,6 +68,16 @@ def thinking():
     assert ask("thinks-claude", talk, thinking=wanted).content[-1].text == "Forty-two, I think."
 
 
+def counts():
+    short = client.messages.count_tokens(model="hello-claude", messages=USER)
+    longer = client.messages.count_tokens(model="hello-claude", messages=USER, system="Be kind.", tools=TOOLS)
+    assert 0 < short.input_tokens < longer.input_tokens, (short, longer)
+    raw = client.messages.with_raw_response.create(model="hello-claude", messages=USER, max_tokens=50)
+    for kind in ["requests", "tokens"]:
+        limit, remaining = (int(raw.headers[f"anthropic-ratelimit-{kind}-{what}"]) for what in ("limit", "remaining"))
+        assert 0 < remaining < limit, raw.headers
+
+
 def images():
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     content = [{"type": "image", "source": source}, {"type": "text", "text": "What is this?"}]
@@ -107,6 +117,6 @@ def errors():
         fails(anthropic.APIError, lambda: ask(model))
 
 
-for test in [text, tools, thinking, images, models, errors]:
+for test in [text, tools, thinking, counts, images, models, errors]:
     print(test.__name__, flush=True)
     test()

@@ -26,6 +26,9 @@ def chat():
         answer = client.chat.completions.with_raw_response.create(model=model, messages=USER, max_tokens=100)
         assert answer.headers["x-toryo-call-id"] == answer.headers["x-request-id"]
         assert float(answer.headers["x-toryo-cost-usd"]) > 0
+        limits = {kind: [answer.headers[f"x-ratelimit-{what}-{kind}"] for what in ("limit", "remaining")] for kind in ("requests", "tokens")}
+        for limit, remaining in limits.values():
+            assert 0 < int(remaining) < int(limit), limits
         answer = answer.parse()
         assert answer.choices[0].message.content == HELLO, answer
         assert answer.choices[0].finish_reason == "stop"
@@ -146,6 +149,9 @@ def errors():
     error = fails(openai.BadRequestError, lambda: ask(model="hello-claude", messages=named))
     assert "messages[0].name" in error.message, error
     assert ask(model="hello", messages=named).choices[0].message.content == HELLO
+    for name, value in {"seed": 7, "logit_bias": {"1": 2}, "n": 2}.items():
+        error = fails(openai.BadRequestError, lambda: ask(model="hello-claude", messages=USER, **{name: value}))
+        assert error.param == name and "`hello-claude`" in error.message, error
     for model in ["limited", "limited-claude"]:
         error = fails(openai.RateLimitError, lambda: ask(model=model, messages=USER))
         assert 1 <= int(error.response.headers["retry-after"]) <= 7, error.response.headers

@@ -17,14 +17,21 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
+use toryo_blackboard::Db;
 use toryo_domain::{Limits, Role, RunId, StepId, StepKey, StepKind};
+use toryo_models::accounts::{self, Accounts};
 use toryo_models::chat::{Chat, Part, Sampling, Turn};
+use toryo_models::config::CacheBytes;
+use toryo_models::front::{Embedders, Front};
 use toryo_models::journal::memory::MemoryJournal;
 use toryo_models::provider::fake::{Answer, FakeProvider};
 use toryo_models::provider::{Answer as Answered, ModelProvider, ProviderError};
 use toryo_models::route::{Question, Router, Wanted, Work, trace};
 use toryo_models::{Caller, Config, Gateway, Message, OutputSchema, Providers, Request};
 use toryo_telemetry::{Format, Logs, Traces};
+use toryo_testkit::embeddings::{self, EmbeddingServer};
+use toryo_testkit::stack::Services;
+use toryo_testkit::upstream::{API_KEY, Reply, Said, Upstream, Wire};
 
 /// Words of prompts, answers and errors: no span may hold them.
 const WORDS: &str = "the-words-of-a-prompt";
@@ -109,6 +116,52 @@ async fn clients_call(answer: Answer) -> bool {
     }
 }
 
+/// The span of a client that calls over HTTP.
+const CLIENT: ([u8; 16], [u8; 8]) = ([0x0a; 16], [0x0b; 8]);
+const KEY: &str = "the-operators-own-key";
+
+/// Calls over HTTP, below the client's span: a chat, texts to vectors, and texts that no provider takes.
+async fn calls_over_http() {
+    let upstream = Upstream::start(Wire::OpenAi, [Reply::Says(Said::text(WORDS))]).await;
+    let vectors = EmbeddingServer::start().await;
+    let text = format!(
+        "[providers.p]\nbase_url = \"{}\"\napi_key = \"{API_KEY}\"\n\
+         [providers.v]\nbase_url = \"{}\"\napi_key = \"{}\"\n\
+         [routes.writer]\nprovider = \"p\"\nmodel = \"m\"\n\
+         [routes.embed]\nprovider = \"v\"\nmodel = \"small\"\nprice = {{ input = 1, cached_input = 1, output = 0 }}\n",
+        upstream.base_url(),
+        vectors.base_url(),
+        embeddings::API_KEY,
+    );
+    let config: Config = toml::from_str(&text).unwrap();
+    let in_force = config.in_force().unwrap();
+    let router = Arc::new(Router::new(&in_force, &Providers::from_config(&config).unwrap()));
+    let db = Db::connect(&Services::shared().await.database_url, 4).await.unwrap();
+    db.migrate().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let own = accounts::Config { master_key: Some(KEY.to_owned().into()), ..accounts::Config::default() };
+    let accounts = Accounts::start(db, own, folder.path()).unwrap();
+    let front = Front::new(router, accounts, CacheBytes::default(), None)
+        .with_embedders(Embedders::of(&in_force).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let routes: axum::Router = toryo_api::gateway::router(Arc::new(front), 1024 * 1024);
+    let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let parent = format!("00-{}-{}-01", hex(&CLIENT.0), hex(&CLIENT.1));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |path: &str, body: Value| {
+        let request = http.post(format!("{base}/{path}")).bearer_auth(KEY).header("traceparent", &parent);
+        request.body(body.to_string()).send().await.unwrap().status().as_u16()
+    };
+    let messages = json!([{ "role": "user", "content": WORDS }]);
+    assert_eq!(ask("chat/completions", json!({ "model": "writer", "messages": messages })).await, 200);
+    assert_eq!(ask("embeddings", json!({ "model": "embed", "input": [WORDS] })).await, 200);
+    vectors.fail_next(400);
+    assert_eq!(ask("embeddings", json!({ "model": "embed", "input": [WORDS] })).await, 400);
+    server.abort();
+}
+
 fn plain(value: Any) -> Value {
     match value {
         Any::StringValue(text) => text.into(),
@@ -158,6 +211,7 @@ async fn calls_arrive_at_an_otlp_receiver() {
     agents_call(&caller).await;
     assert!(clients_call(Answer::text(WORDS)).await);
     assert!(!clients_call(Answer::Fail(ProviderError::ContentPolicy { message: WORDS.into() })).await);
+    calls_over_http().await;
     tokio::task::spawn_blocking(toryo_telemetry::finish).await.unwrap();
     server.abort();
 
@@ -221,6 +275,37 @@ async fn calls_arrive_at_an_otlp_receiver() {
             "toryo.region": "us", "toryo.deployment": "openai/gpt-4.1@us", "toryo.run": null, "error.type": null,
         }),
     );
+    let [chat, embedded, failed] = of(&CLIENT.1)[..] else { panic!("{spans:#?}") };
+    let below = |span: &Span| of(&span.span_id).into_iter().cloned().collect::<Vec<_>>();
+    for span in [chat, embedded, failed] {
+        assert_eq!((span.trace_id.as_slice(), below(span).len()), (&CLIENT.0[..], 1), "{}", span.name);
+        assert_eq!(below(span)[0].trace_id, CLIENT.0);
+    }
+    assert_eq!((chat.name.as_str(), embedded.name.as_str()), ("chat writer", "embeddings embed"));
+    let operation = json!({"gen_ai.operation.name": "embeddings", "toryo.route": "embed"});
+    assert_holds(embedded, &operation);
+    assert_holds(
+        embedded,
+        &json!({"gen_ai.response.model": "small", "toryo.attempts": 1, "error.type": null}),
+    );
+    let request = &below(embedded)[0];
+    assert_eq!((request.name.as_str(), request.kind()), ("embeddings small", SpanKind::Client));
+    assert_holds(request, &operation);
+    assert_holds(
+        request,
+        &json!({
+            "gen_ai.provider.name": "openai", "gen_ai.request.model": "small", "server.address": "127.0.0.1",
+            "toryo.deployment": "v/small", "error.type": null,
+        }),
+    );
+    let (tokens, cost) = (
+        attributes(request)["gen_ai.usage.input_tokens"].as_f64().unwrap(),
+        attributes(embedded)["toryo.cost_usd"].as_f64().unwrap(),
+    );
+    assert!(tokens > 0.0 && (cost - tokens / 1e6).abs() < 1e-12, "{tokens} {cost}");
+    assert_holds(failed, &json!({"error.type": "rejected", "toryo.cost_usd": null}));
+    assert_holds(&below(failed)[0], &json!({"error.type": "rejected", "gen_ai.usage.input_tokens": null}));
+
     assert_holds(
         refused,
         &json!({"error.type": "content_policy", "toryo.attempts": 1, "toryo.cost_usd": null}),

@@ -33,6 +33,8 @@ pub struct Assets {
     pub style: Asset,
     /// The script of all pages.
     pub script: Asset,
+    /// The script of the page of usage.
+    pub usage: Asset,
     /// Sets the chosen theme before the first paint.
     pub theme: Asset,
     /// The icon.
@@ -43,14 +45,15 @@ pub struct Assets {
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: Asset::new("toryo", "css", "text/css; charset=utf-8", include_bytes!("assets/toryo.css")),
     script: Asset::new("toryo", "js", "text/javascript; charset=utf-8", include_bytes!("assets/toryo.js")),
+    usage: Asset::new("usage", "js", "text/javascript; charset=utf-8", include_bytes!("assets/usage.js")),
     theme: Asset::new("theme", "js", "text/javascript; charset=utf-8", include_bytes!("assets/theme.js")),
     icon: Asset::new("icon", "svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
 });
 
 /// Serves an asset by its name.
 pub async fn serve(Path(name): Path<String>) -> Response {
-    let Assets { style, script, theme, icon } = &*ASSETS;
-    match [style, script, theme, icon].into_iter().find(|asset| asset.name == name) {
+    let Assets { style, script, usage, theme, icon } = &*ASSETS;
+    match [style, script, usage, theme, icon].into_iter().find(|asset| asset.name == name) {
         Some(asset) => send(asset, "public, max-age=31536000, immutable"),
         None => Problem::not_found(format!("`/assets/{name}`")).into_response(),
     }

@@ -8,19 +8,25 @@
 //! body, so that a stranger cannot make the server hold anything. Pages of other sites are kept out as everywhere
 //! ([`guard::admit`](crate::guard::admit)); there is no CORS.
 
+mod count;
 mod embeddings;
 mod front;
+mod limits;
 mod list;
 mod question;
 mod reply;
+mod trace;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use bytes::Bytes;
 use std::sync::Arc;
+use toryo_models::allowance::RateLimits;
 use toryo_models::dialect::embeddings::{EmbeddingAnswer, EmbeddingQuestion};
 use toryo_models::dialect::{Refused, RefusedKind, read_head};
 use toryo_models::front::{About, Listed, Options, Served};
@@ -55,6 +61,15 @@ pub trait Caller: Send + Sync + 'static {
         options: &Options,
     ) -> Result<(EmbeddingAnswer, About), Refused>;
 
+    /// Tokens of a question in Anthropic's dialect that is not asked.
+    ///
+    /// # Errors
+    /// Why they are not counted.
+    async fn count_tokens(&self, body: Bytes) -> Result<u64, Refused>;
+
+    /// Its tightest limits a minute.
+    fn rate_limits(&self) -> RateLimits;
+
     /// The routes it may use.
     fn routes(&self) -> Vec<Listed>;
 }
@@ -72,6 +87,7 @@ pub fn router<S>(door: Arc<dyn Door>, max_body_bytes: usize) -> Router<S> {
         .route("/v1/chat/completions", post(chat_completions))
         .route("/v1/responses", post(responses))
         .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count::tokens))
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
@@ -128,15 +144,27 @@ impl Face {
     }
 
     async fn answer(&self, dialect: Dialect, request: Request) -> Response {
-        match self.served(dialect, request).await {
+        let (parts, body) = request.into_parts();
+        let caller = match self.enter(&parts).await {
+            Ok(caller) => caller,
+            Err(refused) => return reply::refused(&refused, dialect),
+        };
+        let asked = self.served(dialect, &*caller, &parts, body);
+        let mut response = match trace::under(&parts.headers, asked).await {
             Ok(served) => reply::served(served),
             Err(refused) => reply::refused(&refused, dialect),
-        }
+        };
+        limits::tell(&mut response, &caller.rate_limits(), dialect);
+        response
     }
 
-    async fn served(&self, dialect: Dialect, request: Request) -> Result<Served, Refused> {
-        let (parts, body) = request.into_parts();
-        let caller = self.enter(&parts).await?;
+    async fn served(
+        &self,
+        dialect: Dialect,
+        caller: &dyn Caller,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Served, Refused> {
         let options = question::options(&parts.headers)?;
         let body = question::body(&parts.headers, body, self.max_body_bytes).await?;
         let mut inbound = read_head(dialect, body)?;

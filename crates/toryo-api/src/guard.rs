@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn only_known_names_are_served() {
-        let allowed = crate::Config::default().allowed_hosts;
+        let allowed = Config::default().allowed_hosts;
         for name in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
             assert!(name_is_allowed(Some(name), &allowed), "{name}");
         }

@@ -16,6 +16,7 @@ pub mod review;
 pub mod run;
 pub mod steer;
 pub mod tests;
+pub mod usage;
 pub mod words;
 
 pub use layout::{Shell, shell};

@@ -127,6 +127,7 @@ fn web() -> Router<App> {
         .route("/ui/runs/{id}/log", get(pages::run_log))
         .route("/ui/runs/{id}/compare/{other}", get(pages::compare))
         .route("/ui/pulls/{id}", get(pages::pull_request))
+        .route("/ui/usage", get(pages::usage))
         .route("/docs", get(docs::page))
         .route("/openapi.json", get(docs::document))
         .route("/problems/{slug}", get(docs::problem))

@@ -311,16 +311,18 @@ async fn browsers_get_pages_for_what_is_not_there() {
 #[tokio::test]
 async fn pages_use_assets_that_are_kept_for_ever() {
     let router = served().await;
-    let page = get(&router, "/docs").await.body;
-    let assets: Vec<&str> = page.split('"').filter(|text| text.starts_with("/assets/")).collect();
-    assert_eq!(assets.len(), 4, "{assets:?}");
-    for path in assets {
-        let answer = get(&router, path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        assert!(answer.header(header::CACHE_CONTROL).contains("immutable"), "{path}");
-        assert!(!answer.body.contains("http://") || path.ends_with(".svg"), "{path} names another site");
+    for (page, count) in [("/docs", 4), ("/ui/usage", 5)] {
+        let page = get(&router, page).await.body;
+        let assets: Vec<&str> = page.split('"').filter(|text| text.starts_with("/assets/")).collect();
+        assert_eq!(assets.len(), count, "{assets:?}");
+        for path in assets {
+            let answer = get(&router, path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert!(answer.header(header::CACHE_CONTROL).contains("immutable"), "{path}");
+            assert!(!answer.body.contains("http://") || path.ends_with(".svg"), "{path} names another site");
+        }
+        assert!(!page.contains("https://") && !page.contains("http://"), "the page names another site");
     }
-    assert!(!page.contains("https://") && !page.contains("http://"), "the page names another site");
     assert_eq!(get(&router, "/assets/toryo-000000000000.css").await.status, StatusCode::NOT_FOUND);
 }
 

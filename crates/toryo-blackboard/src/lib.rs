@@ -19,6 +19,7 @@ pub mod graph;
 pub mod idempotency;
 pub mod leases;
 pub mod ledger;
+pub mod ledger_days;
 pub mod messages;
 pub mod model_calls;
 pub mod outbox;

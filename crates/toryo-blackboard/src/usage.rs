@@ -1,4 +1,6 @@
-//! What was called and what it cost: the ledger, added up by any of its dimensions and grain of time.
+//! What was called and what it cost: the ledger, added up by any of its dimensions and grain of time. Of days whose rows
+//! were rolled up ([`ledger_days`](crate::ledger_days)) run, step and hour are not known any more: all of such a day
+//! counts for its first moment.
 
 use crate::{Db, Error, row};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -156,14 +158,16 @@ pub struct Line {
     pub sums: Sums,
 }
 
-const SUMS: &str = "count(*) as calls, count(*) filter (where l.status = 'error') as errors, \
+const SUMS: &str = "coalesce(sum(l.calls), 0)::bigint as calls, \
+     coalesce(sum(l.calls) filter (where l.status = 'error'), 0)::bigint as errors, \
      coalesce(sum(l.input_tokens), 0)::bigint as input_tokens, \
      coalesce(sum(l.output_tokens), 0)::bigint as output_tokens, \
      coalesce(sum(l.cached_input_tokens), 0)::bigint as cached_input_tokens, \
      coalesce(sum(l.cache_write_tokens), 0)::bigint as cache_write_tokens, \
      coalesce(sum(l.reasoning_tokens), 0)::bigint as reasoning_tokens, \
-     coalesce(sum(l.cost_nano_usd), 0)::bigint as cost, coalesce(avg(l.latency_ms), 0)::float8 as latency, \
-     avg(l.first_token_ms)::float8 as first_token";
+     coalesce(sum(l.cost_nano_usd), 0)::bigint as cost, \
+     coalesce(sum(l.latency_ms) / nullif(sum(l.calls), 0), 0)::float8 as latency, \
+     (sum(l.first_token_ms) / nullif(sum(l.first_tokens), 0))::float8 as first_token";
 
 /// The lines, oldest and dearest first, and whether some were left out.
 ///
@@ -217,7 +221,7 @@ pub async fn daily(
 
 fn rest(query: &mut QueryBuilder<Postgres>, question: &Question) {
     query.push(
-        " from gateway_ledger l left join gateway_accounts o on o.id = l.organisation_id \
+        " from gateway_usage l left join gateway_accounts o on o.id = l.organisation_id \
          left join gateway_accounts t on t.id = l.team_id left join gateway_accounts u on u.id = l.user_id \
          left join gateway_accounts k on k.id = l.key_id where l.at >= ",
     );

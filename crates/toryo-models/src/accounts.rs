@@ -10,8 +10,8 @@ pub mod secret;
 
 pub(crate) use keys::Keys;
 
-use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, Recall, Refusal};
-use crate::ledger::{Flusher, Ledger, LedgerError};
+use crate::allowance::{Admission, Desk, Dispatcher, Item, Limit, Permit, RateLimits, Recall, Refusal};
+use crate::ledger::{Flusher, Ledger, LedgerError, OnFullJournal, roll_up};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -25,6 +25,9 @@ use toryo_blackboard::Db;
 use toryo_blackboard::accounts::{KeyRecord, KeyRole, Listener, Notice};
 use toryo_blackboard::ledger::Who;
 use toryo_domain::{Digest, FailureClass, Usd};
+
+/// The fewest days that the ledger keeps its rows.
+const LEAST_LEDGER_DAYS: u32 = 31;
 
 /// Settings of keys and limits; section `[gateway]` of `toryo.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct Config {
     pub outage_usd: Usd,
     /// Calls that may wait for a limit, at most. Default 10,000.
     pub queue: usize,
+    /// Days that the ledger keeps a row for every call; older ones become sums of their days. 0 keeps all rows, less
+    /// than 31 counts as 31. Default 400.
+    pub ledger_days: u32,
+    /// What becomes of calls while the ledger's journal cannot be written.
+    pub on_full_journal: OnFullJournal,
 }
 
 impl Default for Config {
@@ -51,6 +59,8 @@ impl Default for Config {
             on_outage: OnOutage::Refuse,
             outage_usd: Usd::from_nanos(1_000_000_000),
             queue: 10_000,
+            ledger_days: 400,
+            on_full_journal: OnFullJournal::Refuse,
         }
     }
 }
@@ -237,12 +247,15 @@ impl Accounts {
     /// # Errors
     /// The journal cannot be written.
     pub fn start(db: Db, config: Config, folder: &Path) -> Result<Self, LedgerError> {
-        let ledger = Ledger::open(folder)?;
+        let ledger = Ledger::open(folder, config.on_full_journal)?;
         let master = config
             .master_key
             .as_ref()
             .map(|secret| (Digest::of(secret.expose_secret()), Arc::new(Principal::master())));
         let keys = Arc::new(Keys::new(db.clone(), Duration::from_secs(config.grace_seconds)));
+        // A journal that comes back late must still find the rows that it holds.
+        let days = if config.ledger_days == 0 { 0 } else { config.ledger_days.max(LEAST_LEDGER_DAYS) };
+        let roll_up = roll_up(db.clone(), days);
         let desk = Arc::new(Desk::new(ledger.clone(), config, Instant::now()));
         let turn = Arc::new(tokio::sync::Mutex::new(()));
         let (sender, recalls) = tokio::sync::mpsc::unbounded_channel();
@@ -265,10 +278,12 @@ impl Accounts {
         };
         let listen = listen(db.clone(), Arc::clone(&desk), Arc::clone(&keys), sender);
         let stop = dispatcher.clone();
+        let rolls = dispatcher.clone();
         let running = vec![
             tokio::spawn(flush.run()),
             tokio::spawn(dispatch.run()),
             tokio::spawn(async move { stop.run_until_cancelled_owned(listen).await.unwrap_or_default() }),
+            tokio::spawn(async move { rolls.run_until_cancelled_owned(roll_up).await.unwrap_or_default() }),
         ];
         let tasks = Tasks { flusher, dispatcher, running: tokio::sync::Mutex::new(running) };
         Ok(Self { desk, keys, db, master, tasks: Arc::new(tasks) })
@@ -322,6 +337,12 @@ impl Accounts {
     #[must_use]
     pub fn budget_state(&self, who: &Principal) -> BudgetState {
         BudgetState { least_left: self.desk.least_left(who) }
+    }
+
+    /// The tightest limits a minute of a caller, as this process knows them.
+    #[must_use]
+    pub fn rate_limits(&self, who: &Principal) -> RateLimits {
+        self.desk.rate_limits(who)
     }
 
     /// The ledger, for calls that need no permit.

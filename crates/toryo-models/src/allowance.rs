@@ -45,6 +45,28 @@ pub enum AtLimit {
     Refuse,
 }
 
+/// A limit a minute and what is left of it in this minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// The limit.
+    pub most: i64,
+    /// What is left, as far as this process knows.
+    pub left: i64,
+}
+
+/// The tightest limits a minute of a caller, of all accounts it belongs to; `None` where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateLimits {
+    /// Of requests.
+    pub requests: Option<Left>,
+    /// Of tokens, in and out.
+    pub tokens: Option<Left>,
+    /// When they were looked at, by the database's clock.
+    pub at: Option<DateTime<Utc>>,
+    /// When their minute ends.
+    pub resets_at: Option<DateTime<Utc>>,
+}
+
 /// Why a call was not admitted. Nothing is held for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -10,6 +10,7 @@ mod message;
 pub use answer::{Completion, Event, Output, Stop};
 pub use message::{Image, Part, ToolCall, Turn};
 
+use crate::inbound::Dialect;
 use serde_json::{Map, Value};
 
 /// A question to a model, as any client may ask it.
@@ -35,6 +36,8 @@ pub struct Chat {
     pub user: Option<String>,
     /// Parameters that only the caller's dialect knows, by their names there.
     pub extra: Map<String, Value>,
+    /// The caller's dialect, where it has one: says what the names in `extra` mean.
+    pub dialect: Option<Dialect>,
 }
 
 /// A function that the model may ask to be called.

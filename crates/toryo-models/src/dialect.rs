@@ -43,11 +43,29 @@ use serde_json::{Map, Value};
 pub fn read_chat(inbound: &Inbound) -> Result<Chat, BadRequest> {
     let body: Map<String, Value> =
         serde_json::from_slice(&inbound.body).map_err(|error| at::syntax(&error))?;
-    match inbound.dialect {
+    let chat = match inbound.dialect {
         Dialect::Completions => completions::read(body),
         Dialect::Responses => responses::read(body),
         Dialect::Messages => messages::read(body),
+    }?;
+    Ok(Chat { dialect: Some(inbound.dialect), ..chat })
+}
+
+/// Reads a question whose tokens are to be counted (Anthropic's `count_tokens`): a route's alias, and what would be asked.
+///
+/// # Errors
+/// [`BadRequest`], as [`read_head`] and [`read_chat`]; no limit of tokens is needed.
+pub fn read_count(body: &[u8]) -> Result<(String, Chat), BadRequest> {
+    let body: Map<String, Value> = serde_json::from_slice(body).map_err(|error| at::syntax(&error))?;
+    let model = match body.get("model") {
+        Some(Value::String(model)) if !model.is_empty() => model.clone(),
+        Some(_) => return Err(at::At::field("model").wrong("has to be a string that is not empty")),
+        None => return Err(at::At::field("model").missing()),
+    };
+    if body.get("messages").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        return Err(at::At::field("messages").wrong("has to be a list that is not empty"));
     }
+    Ok((model, messages::read(body)?))
 }
 
 /// A whole answer in the client's dialect.

@@ -11,6 +11,7 @@
 
 mod bill;
 mod cache;
+mod count;
 mod embed;
 mod guess;
 mod kept;
@@ -19,7 +20,7 @@ mod stream;
 mod words;
 
 use crate::accounts::{Accounts, Principal};
-use crate::allowance::{Admission, AtLimit, Permit};
+use crate::allowance::{Admission, AtLimit, Permit, RateLimits};
 use crate::chat::{Chat, Completion};
 use crate::config::{AtLimit as RouteAtLimit, CacheBytes, RouteInForce};
 use crate::dialect::{self, Facts, Refused, RefusedKind};
@@ -38,7 +39,7 @@ use bytes::Bytes;
 use cache::Cache;
 use futures::Stream;
 use kept::{Keep, Looked};
-use refusals::{check_prompt, key_refused, no_mask, not_admitted, refused};
+use refusals::{check_prompt, key_refused, no_journal, no_mask, not_admitted, refused};
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -130,6 +131,8 @@ pub struct About {
     pub cost: Option<Usd>,
     /// Whether a cache answered.
     pub cache: CacheState,
+    /// The policies of the provider's guardrail, where it stepped in; known for whole answers only.
+    pub guardrail: Option<String>,
 }
 
 /// A route as clients see it.
@@ -178,6 +181,12 @@ impl Front {
     /// [`RefusedKind::KeyRefused`], or [`RefusedKind::Unavailable`] where nobody can say.
     pub async fn authenticate(&self, secret: &str) -> Result<Arc<Principal>, Refused> {
         self.accounts.authenticate(secret).await.map_err(key_refused)
+    }
+
+    /// The tightest limits a minute of a caller.
+    #[must_use]
+    pub fn rate_limits(&self, who: &Principal) -> RateLimits {
+        self.accounts.rate_limits(who)
     }
 
     /// The routes that a caller may use.
@@ -325,6 +334,9 @@ impl Front {
         most: Spent,
         priority: Priority,
     ) -> Result<Permit, Refused> {
+        if self.accounts.ledger().is_blocked() {
+            return Err(no_journal());
+        }
         let at_limit = match settings.at_limit {
             RouteAtLimit::Wait => AtLimit::Wait(Duration::from_secs(settings.wait_seconds)),
             RouteAtLimit::Refuse => AtLimit::Refuse,
@@ -339,11 +351,17 @@ fn serve(call: &Call, routed: Routed, bill: Bill, keep: Option<Keep>) -> Result<
     let head = &call.inbound.head;
     let dialect = call.inbound.dialect;
     let facts = facts(call, &bill);
-    let mut about =
-        About { call: bill.id(), deployment: routed.by.deployment, cost: None, cache: CacheState::None };
+    let mut about = About {
+        call: bill.id(),
+        deployment: routed.by.deployment,
+        cost: None,
+        cache: CacheState::None,
+        guardrail: None,
+    };
     let body = match routed.answer {
         Answer::Whole(Whole { completion, native }) => {
             about.cost = Some(bill.whole(&completion)?);
+            about.guardrail = completion.stop.policies().map(|policies| policies.join(", "));
             let bytes =
                 native.unwrap_or_else(|| dialect::whole(dialect, &call.restored(&completion), &facts));
             if let Some(keep) = keep {

@@ -36,6 +36,7 @@ mod http;
 mod mask;
 mod native;
 pub mod openai;
+mod parameters;
 mod pieces;
 pub mod replay;
 pub mod silent;
@@ -58,33 +59,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use toryo_domain::FailureClass;
 
 /// Asks models of one endpoint.
 #[async_trait]
 pub trait ModelProvider: Send + Sync + 'static {
-    /// Asks once on behalf of a step, over [`send`](Self::send). Ends at the answer, at `deadline` or soon after `cancel`; sends nothing twice.
-    ///
-    /// # Errors
-    /// What went wrong, in our words and without secrets.
-    async fn complete(
-        &self,
-        request: &ProviderRequest,
-        deadline: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        let limit = deadline.saturating_duration_since(Instant::now());
-        // Dropping the request closes its connection, so that the server may stop as well.
-        tokio::select! {
-            biased;
-            answer = asking::complete(self, request) => answer,
-            () = cancel.cancelled() => Err(ProviderError::Cancelled),
-            () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
-        }
-    }
-
     /// Asks once, for whoever it is. Dropping the future, or the stream that it returned, closes the connection, so
     /// that the provider may stop as well; time limits are the caller's, but for the connection's own. Sends nothing
     /// twice. An answer of the wrong type, cut or empty, is an error, never half an answer.
@@ -92,6 +71,15 @@ pub trait ModelProvider: Send + Sync + 'static {
     /// # Errors
     /// What went wrong, in our words and without secrets.
     async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError>;
+
+    /// Whether it can say the question's parameters to a model of its own. Nothing is sent: a deployment that can is
+    /// asked instead.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unsupported`] names the first that it cannot say.
+    fn knows(&self, _chat: &Chat, _model: &str) -> Result<(), ProviderError> {
+        Ok(())
+    }
 
     /// The dialect whose bytes it passes on without a translation: [`Ask::native`] is set for that one only.
     fn dialect(&self) -> Option<Dialect> {
@@ -266,6 +254,8 @@ pub enum ProviderError {
     Unsupported {
         /// What is lacking.
         what: String,
+        /// The parameter that asks for it, where it is one.
+        param: Option<String>,
     },
     /// Any other refusal of the request: a wrong model name, an unsupported parameter.
     #[error("the request was refused (HTTP {status}): {message}")]
@@ -294,6 +284,16 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Something is lacking that is no parameter by itself.
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), param: None }
+    }
+
+    /// A value of a parameter that is known as such.
+    pub(crate) fn unsupported_value(param: &str, what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), param: Some(param.to_owned()) }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub const fn class(&self) -> FailureClass {
@@ -400,6 +400,8 @@ impl fmt::Debug for Providers {
     }
 }
 
+#[cfg(test)]
+mod asked;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

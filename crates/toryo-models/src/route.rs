@@ -370,8 +370,8 @@ impl Router {
                     }
                     tokio::time::sleep_until(busy.until).await;
                 }
-                Choice::Nobody(source) => {
-                    return Err(Failed::on(name, &route.config.first().provider, *attempts, source));
+                Choice::Nobody { provider, why } => {
+                    return Err(last.unwrap_or_else(|| Failed::on(name, &provider, *attempts, why)));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Texts to vectors.
 
-use super::{Face, question, reply};
+use super::{Face, limits, question, reply, trace};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use toryo_models::dialect::Refused;
@@ -18,6 +18,9 @@ async fn embedded(face: &Face, request: Request) -> Result<Response, Refused> {
     let question =
         EmbeddingQuestion::read(&question::body(&parts.headers, body, face.max_body_bytes).await?)?;
     let (alias, encoding) = (question.model.clone(), question.encoding);
-    let (answer, about) = caller.embed(question, &options).await?;
-    Ok(reply::json(answer.write(&alias, encoding), Some(&about)))
+    let embedded = trace::under(&parts.headers, caller.embed(question, &options));
+    let (answer, about) = embedded.await?;
+    let mut response = reply::json(answer.write(&alias, encoding), Some(&about));
+    limits::tell(&mut response, &caller.rate_limits(), Dialect::Completions);
+    Ok(response)
 }

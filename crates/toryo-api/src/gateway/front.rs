@@ -2,8 +2,10 @@
 
 use super::{Caller, Door};
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::sync::Arc;
 use toryo_models::accounts::Principal;
+use toryo_models::allowance::RateLimits;
 use toryo_models::dialect::Refused;
 use toryo_models::dialect::embeddings::{EmbeddingAnswer, EmbeddingQuestion};
 use toryo_models::front::{About, Front, Listed, Options, Served};
@@ -36,6 +38,14 @@ impl Caller for Known {
         let EmbeddingQuestion { model, texts, dimensions, .. } = question;
         let (reply, about) = self.front.embed(&self.who, &model, texts, dimensions, options).await?;
         Ok((EmbeddingAnswer { vectors: reply.vectors, input_tokens: reply.input_tokens }, about))
+    }
+
+    async fn count_tokens(&self, body: Bytes) -> Result<u64, Refused> {
+        self.front.count_tokens(&self.who, body).await
+    }
+
+    fn rate_limits(&self) -> RateLimits {
+        self.front.rate_limits(&self.who)
     }
 
     fn routes(&self) -> Vec<Listed> {

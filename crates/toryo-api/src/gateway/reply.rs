@@ -85,6 +85,9 @@ fn about(response: &mut Response, call: &About) {
         set(response, "x-toryo-deployment", &call.deployment);
     }
     set(response, "x-toryo-cache", call.cache.as_str());
+    if let Some(policies) = &call.guardrail {
+        set(response, "x-toryo-guardrail", policies);
+    }
     if let Some(cost) = call.cost {
         set(response, "x-toryo-cost-usd", &exact(cost));
     }
@@ -96,7 +99,7 @@ fn exact(cost: Usd) -> String {
     format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
 }
 
-fn set(response: &mut Response, name: &'static str, value: &str) {
+pub(super) fn set(response: &mut Response, name: &'static str, value: &str) {
     // A deployment's name comes from the configuration and may hold what no header can carry.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(HeaderName::from_static(name), value);

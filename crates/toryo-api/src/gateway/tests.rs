@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use toryo_domain::{Priority, Usd};
+use toryo_models::allowance::RateLimits;
 use toryo_models::dialect::embeddings::{EmbeddingAnswer, EmbeddingQuestion};
 use toryo_models::dialect::{Refused, RefusedKind};
 use toryo_models::front::{About, Body as Answer, Listed, Options, Served};
@@ -44,6 +45,7 @@ fn about() -> About {
         deployment: "openai/big".into(),
         cost: Some(Usd::from_nanos(1_002_000_003)),
         cache: CacheState::None,
+        guardrail: None,
     }
 }
 
@@ -63,6 +65,14 @@ impl Caller for Known {
         };
         let cost = about().cost.filter(|_| !stream);
         Ok(Served { about: About { cost, ..about() }, body })
+    }
+
+    async fn count_tokens(&self, body: Bytes) -> Result<u64, Refused> {
+        Ok(body.len() as u64)
+    }
+
+    fn rate_limits(&self) -> RateLimits {
+        RateLimits::default()
     }
 
     async fn embed(
@@ -212,9 +222,9 @@ async fn errors_speak_the_dialect_and_say_when_to_come_again() {
     assert_eq!((status, header(&headers, "x-should-retry")), (StatusCode::TOO_MANY_REQUESTS, "false"));
     let (status, _, _) = send(&routes, Request::get("/v1/messages").body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    let (status, _, body) = send(&routes, post("/v1/messages/count_tokens", CHAT)).await;
+    let (status, _, body) = send(&routes, post("/v1/messages/batches", CHAT)).await;
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let text = "this gateway does not serve `/v1/messages/count_tokens`";
+    let text = "this gateway does not serve `/v1/messages/batches`";
     assert_eq!((status, &body["error"]["message"]), (StatusCode::NOT_FOUND, &Value::from(text)));
 }
 

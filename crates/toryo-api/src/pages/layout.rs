@@ -21,6 +21,8 @@ pub struct Shell<'a> {
 pub enum Here {
     /// The list of runs.
     Runs,
+    /// Usage of the model gateway.
+    Usage,
     /// The API's documentation.
     Docs,
 }
@@ -47,6 +49,7 @@ pub fn shell(page: &Shell<'_>, content: &Markup) -> Markup {
                     a.brand href="/" aria-label="Toryo, list of runs" { (mark()) span.brand-name { "Toryo" } }
                     nav aria-label="Main" {
                         a href="/" aria-current=[current(page.here, Here::Runs)] { "Runs" }
+                        a href="/ui/usage" aria-current=[current(page.here, Here::Usage)] { "Usage" }
                         a href="/docs" aria-current=[current(page.here, Here::Docs)] { "API" }
                     }
                     button.quiet.theme type="button" data-theme-toggle aria-label="Switch between light and dark" {

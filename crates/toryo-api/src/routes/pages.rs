@@ -8,7 +8,7 @@ use crate::pages::list::RunList;
 use crate::pages::pull::PullPage;
 use crate::pages::run::RunPage;
 use crate::pages::tests::Tests;
-use crate::pages::{compare as compare_page, list, log, pull, run as run_page, words};
+use crate::pages::{compare as compare_page, list, log, pull, run as run_page, usage as usage_page, words};
 use crate::problem::{Kind, Problem};
 use crate::routes::runs::diff_of;
 use crate::wire::lists::check;
@@ -79,6 +79,11 @@ pub async fn home(State(app): State<App>, Params(wanted): Params<ListParams>) ->
 /// `GET /ui/runs`: the list's changing part.
 pub async fn run_list(State(app): State<App>, Params(wanted): Params<ListParams>) -> Result<Markup, Failed> {
     Ok(list::table(&read_list(&app, wanted).await?))
+}
+
+/// `GET /ui/usage`: the frame; the reader's browser fetches what it shows.
+pub async fn usage() -> Markup {
+    usage_page::page()
 }
 
 async fn read_list(app: &App, wanted: ListParams) -> Result<RunList, Problem> {

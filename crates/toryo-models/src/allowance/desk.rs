@@ -2,7 +2,7 @@
 
 use super::pools::{Cover, Known, Missing, Pools, Windows, need};
 use super::queue::{Queue, Turn};
-use super::{Admission, AtLimit, Item, Limit, Permit, Refusal};
+use super::{Admission, AtLimit, Item, Left, Limit, Permit, RateLimits, Refusal};
 use crate::accounts::{Config, OnOutage, Principal};
 use crate::journal::Spent;
 use crate::ledger::Ledger;
@@ -229,6 +229,28 @@ impl Desk {
             let _gone = reply.send(answer);
         }
         asks
+    }
+
+    /// The tightest limits a minute of a caller, and when their minute ends.
+    pub fn rate_limits(&self, who: &Principal) -> RateLimits {
+        let is_of_a_minute = |item: &&Item| item.limit.is_of_a_minute();
+        if !who.items().iter().any(|item| is_of_a_minute(&item)) {
+            return RateLimits::default();
+        }
+        let mut state = self.lock();
+        let at = state.windows_at(Instant::now());
+        let windows = state.windows;
+        let mut limits =
+            RateLimits { resets_at: Limit::Requests.ends(at), at: Some(at), ..RateLimits::default() };
+        for item in who.items().iter().filter(is_of_a_minute) {
+            let left = Left { most: item.most, left: state.pools.left(item, &windows) };
+            let tightest =
+                if item.limit == Limit::Requests { &mut limits.requests } else { &mut limits.tokens };
+            if tightest.is_none_or(|other| left.left < other.left) {
+                *tightest = Some(left);
+            }
+        }
+        limits
     }
 
     /// The least share left of any budget of a caller.

@@ -173,6 +173,15 @@ pub struct Pools {
 }
 
 impl Pools {
+    /// What is left of a limit in its window, as far as this process knows: what it holds itself, and what nobody held
+    /// when it drew last.
+    pub fn left(&self, item: &Item, windows: &Windows) -> i64 {
+        let Some(pool) = self.pools.get(&windows.window(item)) else { return item.most };
+        let elsewhere =
+            pool.known.map_or(item.most - pool.held, |known| known.most - known.used - known.held);
+        (elsewhere.max(0) + pool.free()).clamp(0, item.most)
+    }
+
     /// Takes the worst case of a call out of all its limits, or out of none.
     pub fn reserve(
         &mut self,

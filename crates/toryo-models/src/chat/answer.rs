@@ -50,8 +50,19 @@ pub enum Stop {
     ToolUse,
     /// It declined.
     Refusal,
-    /// The provider's filter or guardrail stopped it.
+    /// The provider's filter stopped it.
     ContentFilter,
+    /// A guardrail of the provider stepped in: the names of its policies, separated by commas.
+    Guardrail(String),
+}
+
+impl Stop {
+    /// The policies of the guardrail that stepped in, and nothing of what they found.
+    #[must_use]
+    pub fn policies(&self) -> Option<Vec<&str>> {
+        let Self::Guardrail(policies) = self else { return None };
+        Some(policies.split(", ").collect())
+    }
 }
 
 /// A piece of a streamed answer. A stream is [`Begin`](Self::Begin), pieces of output, [`Stop`](Self::Stop) and

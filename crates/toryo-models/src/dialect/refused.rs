@@ -210,6 +210,10 @@ impl From<&ProviderError> for Refused {
             }
             other => other.to_string(),
         };
-        Self { kind, message, param: None, retry_after: error.retry_after() }
+        let param = match error {
+            ProviderError::Unsupported { param, .. } => param.clone(),
+            _ => None,
+        };
+        Self { kind, message, param, retry_after: error.retry_after() }
     }
 }

@@ -1,5 +1,6 @@
 //! What a call costs: the permit, the tokens as they become known, and the row that is written whatever ends it.
 
+use super::refusals::no_journal;
 use super::words::Kept;
 use crate::allowance::Permit;
 use crate::chat::{Completion, Event, Output};
@@ -270,11 +271,10 @@ impl Drop for Bill {
 /// A row that is not kept must not be answered for: the answer would be free.
 fn not_journalled(error: LedgerError) -> Refused {
     tracing::error!(%error, "a call is not journalled, and not answered");
-    let kind = match error.class() {
-        FailureClass::Transient => RefusedKind::Unavailable,
-        _ => RefusedKind::Internal,
-    };
-    Refused::new(kind, "the gateway's ledger cannot be written; its operator has to look")
+    match error.class() {
+        FailureClass::Transient => no_journal(),
+        _ => Refused { kind: RefusedKind::Internal, ..no_journal() },
+    }
 }
 
 fn millis(time: Duration) -> u64 {

@@ -14,6 +14,7 @@ use crate::mask::{Masking, masked};
 use crate::prices::{self, guess_tokens};
 use crate::provider::ProviderError;
 use crate::reply::Usage;
+use crate::route::trace::{EmbeddingSpan, Vendor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub struct Embedders(BTreeMap<String, Embedder>);
 #[derive(Clone)]
 struct Embedder {
     provider: Arc<dyn EmbeddingProvider>,
+    vendor: Vendor,
     limit: Duration,
 }
 
@@ -46,7 +48,8 @@ impl Embedders {
                 continue;
             }
             if let Some(provider) = embeddings::provider(&first.provider, endpoint, first.aws.clone())? {
-                all.insert(alias.clone(), Embedder { provider, limit: endpoint.timeout() });
+                let (vendor, limit) = (Vendor::of(endpoint), endpoint.timeout());
+                all.insert(alias.clone(), Embedder { provider, vendor, limit });
             }
         }
         Ok(Self(all))
@@ -84,6 +87,7 @@ impl Front {
             deployment: deployment.name.clone(),
             cost: None,
             cache: CacheState::None,
+            guardrail: None,
         };
         let request = EmbeddingRequest {
             model: deployment.model.clone(),
@@ -91,14 +95,17 @@ impl Front {
             kind: TextKind::Passage,
             shorten_to: dimensions,
         };
+        let trace = EmbeddingSpan::begin(alias, deployment, &embedder.vendor, dimensions);
         // Dropping the future ends the request; nobody else cancels it.
         let never = CancellationToken::new();
         match embedder.provider.embed(&request, Instant::now() + embedder.limit, &never).await {
             Ok(reply) => {
                 let cost = bill.embedded(reply.input_tokens)?;
+                trace.answered(reply.input_tokens, cost);
                 Ok((reply, About { cost: Some(cost), ..about }))
             }
             Err(source) => {
+                trace.failed(&source);
                 let told = Refused::from(&source);
                 let status = told.kind.status(crate::inbound::Dialect::Completions);
                 bill.failed(&failed(&deployment.provider, source), status);

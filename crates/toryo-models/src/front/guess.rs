@@ -8,12 +8,12 @@ use memchr::memmem;
 
 /// A picture counts as this many tokens: the largest that the three providers document for one picture at full
 /// detail (OpenAI, high detail, 2,048 x 2,048: 1,105 and more with newer models; Anthropic: about 1,600).
-const IMAGE: u64 = 1_600;
+pub(super) const IMAGE: u64 = 1_600;
 /// What providers add of their own where functions may be called: instructions of up to 530 tokens for Anthropic's models
 /// (its documentation of tool use), less elsewhere.
 const TOOLS: u64 = 600;
 /// Roles and separators of one message.
-const PER_TURN: u64 = 8;
+pub(super) const PER_TURN: u64 = 8;
 
 /// A careful guess that stays above the true count. The bytes of the body are enough for it, unless pictures are
 /// among them: their Base64 would count as text.

@@ -86,6 +86,10 @@ impl Front {
             return Ok(Looked::Nowhere);
         }
         let chat = call.chat()?;
+        // Answers are kept in neutral words.
+        if chat.wants_more_than_words() {
+            return Ok(Looked::Nowhere);
+        }
         let names = Names::of(who.who(), route, call.inbound.head.max_output_tokens, &chat);
         let turn = self.cache.turn(&names).await;
         if !wish.no_cache
@@ -128,6 +132,7 @@ impl Front {
         let mut bill = Bill::open(permit, &call.inbound, route, 0);
         bill.kept(&found.entry.deployment, found.state);
         let about = About {
+            guardrail: None,
             call: bill.id(),
             deployment: found.entry.deployment.clone(),
             cost: Some(Usd::ZERO),

@@ -5,6 +5,7 @@ use crate::allowance::Refusal;
 use crate::config::RouteInForce;
 use crate::dialect::{Refused, RefusedKind};
 use crate::error::Error;
+use crate::provider::ProviderError;
 
 pub(super) fn key_refused(error: KeyError) -> Refused {
     let kind = match error {
@@ -35,6 +36,11 @@ pub(super) fn not_admitted(refusal: &Refusal) -> Refused {
 /// What a client is told of a failure of ours.
 pub(super) fn refused(error: &Error) -> Refused {
     let kind = match error {
+        Error::Provider { source: source @ ProviderError::Unsupported { .. }, provider, .. } => {
+            let refused = Refused::from(source);
+            let message = format!("{} by the provider `{provider}`", refused.message);
+            return Refused { message, ..refused };
+        }
         Error::Provider { source, .. } => return Refused::from(source),
         Error::UnknownRoute { .. } => RefusedKind::NotFound,
         Error::NoKey { .. } => RefusedKind::Unavailable,
@@ -43,6 +49,12 @@ pub(super) fn refused(error: &Error) -> Refused {
         Error::Config(_) | Error::Cancelled | Error::Journal(_) => RefusedKind::Internal,
     };
     Refused::new(kind, error.to_string())
+}
+
+/// What is paid has to be written down.
+pub(super) fn no_journal() -> Refused {
+    let text = "the gateway's ledger cannot be written; its operator has to look";
+    Refused::new(RefusedKind::Unavailable, text)
 }
 
 /// A route that masks must not pass anything on unmasked.

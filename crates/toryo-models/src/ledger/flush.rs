@@ -6,6 +6,7 @@ use super::{Ledger, LedgerRow};
 use crate::allowance::Desk;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +51,9 @@ impl Flusher {
         };
         let write = async {
             loop {
-                self.ledger.0.rows.notified().await;
+                self.woken().await;
                 tokio::time::sleep(GATHER).await;
+                self.write_unwritten().await;
                 self.write_own(&own).await;
             }
         };
@@ -59,7 +61,11 @@ impl Flusher {
             () = stopped.cancelled() => {}
             () = async { tokio::join!(adopt, write); } => {}
         }
-        if tokio::time::timeout(LAST, self.write_own(&own)).await.is_err() {
+        let last = async {
+            self.write_unwritten().await;
+            self.write_own(&own).await;
+        };
+        if tokio::time::timeout(LAST, last).await.is_err() {
             tracing::warn!("the last rows of the ledger stay in the journal until the next start");
         }
     }
@@ -83,6 +89,27 @@ impl Flusher {
         }
         if left.is_read() {
             left.remove();
+        }
+    }
+
+    /// Writes what is in memory because no file takes it, and looks whether one does again.
+    async fn write_unwritten(&self) {
+        // They stay there until Postgres has them, whatever ends this.
+        let rows = self.ledger.unwritten().clone();
+        self.write_rows(&rows, true).await;
+        self.ledger.unwritten().drain(..rows.len());
+        if self.ledger.0.blocked.load(Ordering::Relaxed) {
+            self.ledger.try_again();
+        }
+    }
+
+    /// There are rows, or it is time to try again whether a file takes some.
+    async fn woken(&self) {
+        let rows = self.ledger.0.rows.notified();
+        if self.ledger.0.blocked.load(Ordering::Relaxed) {
+            let _time_is_up = tokio::time::timeout(RETRY, rows).await;
+        } else {
+            rows.await;
         }
     }
 
@@ -118,6 +145,13 @@ impl Flusher {
                 return;
             }
         };
+        self.write_rows(&rows, own).await;
+        if let Err(error) = std::fs::remove_file(file) {
+            tracing::warn!(%error, file = %file.display(), "a journal that was written cannot be removed");
+        }
+    }
+
+    async fn write_rows(&self, rows: &[LedgerRow], own: bool) {
         for batch in rows.chunks(BATCH) {
             let mut told = false;
             loop {
@@ -137,9 +171,6 @@ impl Flusher {
                     }
                 }
             }
-        }
-        if let Err(error) = std::fs::remove_file(file) {
-            tracing::warn!(%error, file = %file.display(), "a journal that was written cannot be removed");
         }
     }
 

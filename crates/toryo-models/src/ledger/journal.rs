@@ -15,6 +15,8 @@ const MARK: &[u8; 8] = b"toryoL1\n";
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 /// A row is some hundred bytes; names come from clients.
 const LONGEST_ROW: usize = 64 * 1024;
+/// What a file has to take before it is written to again after it took a row no more.
+const ROOM: usize = 4 * 1024;
 const LOCK: &str = "lock";
 const INSTANCES: &str = "instances";
 
@@ -77,6 +79,16 @@ impl Writer {
             return Ok(true);
         }
         Ok(self.rows == 1)
+    }
+
+    /// Whether the file takes more than any usual row. What is tried with is cut off again; after a crash in between it
+    /// is a torn tail.
+    pub fn has_room(&mut self) -> bool {
+        let takes = self.file.write_all(&[0; ROOM]).is_ok();
+        if self.file.set_len(self.len).is_err() {
+            self.close().ok();
+        }
+        takes
     }
 
     /// Closes the file for writing, where there are rows in it.
@@ -196,7 +208,9 @@ fn unknown() -> LedgerError {
 
 fn io(error: std::io::Error) -> LedgerError {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => LedgerError::DiskFull(error),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            LedgerError::DiskFull(error)
+        }
         _ => LedgerError::Io(error),
     }
 }

@@ -8,8 +8,9 @@ pub(super) use write::{arguments, schema_of, thinking};
 
 use super::http::{self, Endpoint};
 use super::native::{Fields, json_text};
+use super::parameters::{self, Wire};
 use super::{Answer, Ask, ModelProvider, ProviderError, Whole, forced, pieces};
-use crate::chat::Format;
+use crate::chat::{Chat, Format};
 use crate::config::{BaseUrl, Provider};
 use crate::error::Error;
 use crate::inbound::{Dialect, Inbound};
@@ -65,7 +66,7 @@ fn native(inbound: &Inbound, ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderVal
 }
 
 fn unsupported(what: &str) -> ProviderError {
-    ProviderError::Unsupported { what: what.to_owned() }
+    ProviderError::unsupported(what)
 }
 
 #[async_trait]
@@ -90,6 +91,10 @@ impl ModelProvider for Anthropic {
             .map_err(|error| http::error_in(&body, self.endpoint.key()).unwrap_or(error))?;
         let completion = if forced { forced::unwrap(completion) } else { completion };
         Ok(Answer::Whole(Whole { completion, native: native.map(|_| body) }))
+    }
+
+    fn knows(&self, chat: &Chat, _: &str) -> Result<(), ProviderError> {
+        parameters::check(chat, Wire::Anthropic)
     }
 
     fn dialect(&self) -> Option<Dialect> {

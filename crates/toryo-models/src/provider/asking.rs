@@ -1,10 +1,10 @@
 //! Between what agents ask ([`Request`], [`ProviderRequest`]) and what providers answer ([`Chat`], [`Completion`]).
 
-use super::{Answer, Ask, ModelProvider, Piece, ProviderError, ProviderReply, ProviderRequest, Whole};
+use super::{Answer, Ask, Piece, ProviderReply, ProviderRequest, Whole};
 use crate::chat::{Chat, Completion, Event, Format, Output, Part, Sampling, Stop, Turn};
 use crate::reply::Finish;
 use crate::request::{Caller, Message, MessageRole, OutputSchema, Request};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toryo_domain::{Limits, Role, RunId, StepId, StepKey, StepKind};
 
 /// An agent's question in neutral words. The limit of tokens is the caller's matter ([`Ask::max_output_tokens`]).
@@ -55,7 +55,7 @@ pub fn reply_of(completion: Completion) -> ProviderReply {
     let (content, finish) = match &completion.stop {
         Stop::End | Stop::Sequence(_) | Stop::ToolUse => (words(false), Finish::Stop),
         Stop::Length => (words(false), Finish::Length),
-        Stop::ContentFilter => (words(false), Finish::ContentFilter),
+        Stop::ContentFilter | Stop::Guardrail(_) => (words(false), Finish::ContentFilter),
         Stop::Refusal => {
             // Not every provider tells the words of a refusal from others.
             let said = Some(words(true)).filter(|said| !said.is_empty());
@@ -63,30 +63,6 @@ pub fn reply_of(completion: Completion) -> ProviderReply {
         }
     };
     ProviderReply { content, finish, usage: completion.usage.unwrap_or_default(), model: completion.model }
-}
-
-/// An agent's question, sent as any other.
-pub(super) async fn complete(
-    provider: &(impl ModelProvider + ?Sized),
-    request: &ProviderRequest,
-) -> Result<ProviderReply, ProviderError> {
-    let chat = chat(&request.messages, &request.output, request.temperature);
-    let ask = Ask {
-        model: &request.model,
-        chat: &chat,
-        native: None,
-        stream: false,
-        max_output_tokens: request.max_output_tokens,
-        structured_output: request.structured_output,
-        // What the model refuses was left out before.
-        takes_temperature: true,
-        aws: None,
-        step: Some(&request.caller),
-    };
-    match provider.send(ask).await? {
-        Answer::Whole(whole) => Ok(reply_of(whole.completion)),
-        Answer::Stream(_) => Err(super::failure::not_an_answer("a stream that was not asked for")),
-    }
 }
 
 /// A completion that is there already, as the caller wants it.
@@ -173,26 +149,6 @@ pub(super) fn completion_of(reply: ProviderReply) -> Completion {
     };
     let usage = Some(reply.usage);
     Completion { id: String::new(), model: reply.model, output: vec![output], stop, usage }
-}
-
-/// What only the caller's dialect knows, as far as a provider may pass it on. What lies deeper than a parameter goes by
-/// its path and belongs to no provider but the dialect's own; what says what is the rule anyway is no demand.
-pub(super) fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
-    let unsupported = |what: &str| ProviderError::Unsupported { what: what.chars().take(80).collect() };
-    if let Some(path) = chat.extra.keys().find(|name| name.contains(['.', '['])) {
-        return Err(unsupported(&format!("`{path}`")));
-    }
-    if chat.extra.get("n").is_some_and(|n| n.as_u64() != Some(1)) {
-        return Err(unsupported("more than one answer (`n`)"));
-    }
-    let mut extra = chat.extra.clone();
-    extra.remove("n");
-    for name in ["store", "logprobs"] {
-        if extra.get(name) == Some(&Value::Bool(false)) {
-            extra.remove(name);
-        }
-    }
-    Ok(extra)
 }
 
 #[cfg(test)]

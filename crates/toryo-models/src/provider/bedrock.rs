@@ -2,7 +2,8 @@
 //! credentials. Its retries are off: the gateway has its own.
 //!
 //! Left to the operator: which models an account may use. Not carried: pictures by address, a choice of no function,
-//! `seed` and penalties; such calls are refused before anything is sent.
+//! and parameters that [`parameters`](super::parameters) does not list for it; such calls are refused before anything is
+//! sent.
 
 mod clients;
 mod document;
@@ -13,8 +14,9 @@ mod read;
 mod stream;
 mod write;
 
+use super::parameters::{self, Wire};
 use super::{Answer, Ask, ModelProvider, ProviderError, Whole, forced};
-use crate::chat::Format;
+use crate::chat::{Chat, Format};
 use crate::config::{Aws, Provider};
 use async_trait::async_trait;
 use aws_sdk_bedrockruntime::config::Credentials;
@@ -71,6 +73,7 @@ impl ModelProvider for Bedrock {
                 .set_guardrail_config(write::guardrail_of_stream(aws)?)
                 .set_additional_model_request_fields(question.extra)
                 .set_request_metadata(question.metadata)
+                .set_service_tier(question.service_tier)
                 .customize()
                 .mutate_request(move |request| document::in_order(request, &schemas))
                 .send()
@@ -89,6 +92,7 @@ impl ModelProvider for Bedrock {
             .set_guardrail_config(write::guardrail(aws)?)
             .set_additional_model_request_fields(question.extra)
             .set_request_metadata(question.metadata)
+            .set_service_tier(question.service_tier)
             .customize()
             .mutate_request(move |request| document::in_order(request, &schemas))
             .send()
@@ -97,6 +101,10 @@ impl ModelProvider for Bedrock {
         let completion = read::completion(answer, ask.model)?;
         let completion = if forced { forced::unwrap(completion) } else { completion };
         Ok(Answer::Whole(Whole { completion, native: None }))
+    }
+
+    fn knows(&self, chat: &Chat, model: &str) -> Result<(), ProviderError> {
+        parameters::check(chat, Wire::of_bedrock(model))
     }
 }
 

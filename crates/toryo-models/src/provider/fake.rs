@@ -6,8 +6,6 @@ use crate::reply::{Finish, Usage};
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// What the fake does with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +14,7 @@ pub enum Answer {
     Reply(ProviderReply),
     /// This failure.
     Fail(ProviderError),
-    /// Nothing until the deadline or the cancellation.
+    /// Nothing, ever.
     Hang,
 }
 
@@ -79,25 +77,6 @@ impl fmt::Debug for FakeProvider {
 
 #[async_trait]
 impl ModelProvider for FakeProvider {
-    async fn complete(
-        &self,
-        request: &ProviderRequest,
-        deadline: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        match self.answer(request) {
-            Answer::Reply(reply) => Ok(reply),
-            Answer::Fail(error) => Err(error),
-            Answer::Hang => {
-                let limit = deadline.saturating_duration_since(Instant::now());
-                tokio::select! {
-                    () = cancel.cancelled() => Err(ProviderError::Cancelled),
-                    () = tokio::time::sleep_until(deadline) => Err(ProviderError::TimedOut { limit }),
-                }
-            }
-        }
-    }
-
     async fn send(&self, ask: Ask<'_>) -> Result<super::Answer, ProviderError> {
         match self.answer(&asking::request_of(&ask)) {
             Answer::Reply(reply) => Ok(asking::answer(asking::completion_of(reply), ask.stream)),

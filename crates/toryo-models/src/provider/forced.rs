@@ -9,7 +9,7 @@ pub(super) fn check(chat: &Chat) -> Result<(), ProviderError> {
     if chat.tools.is_empty() {
         return Ok(());
     }
-    Err(ProviderError::Unsupported { what: "a JSON schema together with tools".into() })
+    Err(ProviderError::unsupported("a JSON schema together with tools"))
 }
 
 /// What a function may be called: schemas' names may hold more than functions' names.

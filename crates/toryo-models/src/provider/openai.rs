@@ -8,8 +8,9 @@ mod transport;
 mod write;
 
 use super::http::{self, Endpoint};
+use super::parameters::{self, Wire};
 use super::{Answer, Ask, ModelProvider, ProviderError, Whole, forced, pieces};
-use crate::chat::Format;
+use crate::chat::{Chat, Format};
 use crate::config::{Provider, StructuredOutput, TokenLimitField};
 use crate::error::Error;
 use crate::inbound::Dialect;
@@ -37,6 +38,10 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    const fn wire(&self) -> Wire {
+        if self.is_openai { Wire::OpenAi } else { Wire::Compatible }
+    }
+
     const fn limit_field(&self) -> &'static str {
         match self.token_limit_field {
             TokenLimitField::MaxCompletionTokens => "max_completion_tokens",
@@ -96,6 +101,10 @@ impl ModelProvider for OpenAi {
             .map_err(|error| http::error_in(&body, self.endpoint.key()).unwrap_or(error))?;
         let completion = if forced { forced::unwrap(completion) } else { completion };
         Ok(Answer::Whole(Whole { completion, native: native.map(|_| body) }))
+    }
+
+    fn knows(&self, chat: &Chat, _: &str) -> Result<(), ProviderError> {
+        parameters::check(chat, self.rules.wire())
     }
 
     fn dialect(&self) -> Option<Dialect> {

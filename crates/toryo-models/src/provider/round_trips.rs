@@ -127,6 +127,7 @@ fn completions_question() -> impl Strategy<Value = Chat> {
             reasoning: effort.map(Reasoning::Effort),
             user,
             extra: Map::from_iter([("service_tier".to_owned(), Value::from("flex"))]),
+            dialect: Some(Dialect::Completions),
         }
     })
 }
@@ -150,6 +151,7 @@ fn messages_question() -> impl Strategy<Value = Chat> {
                 sampling,
                 reasoning,
                 user,
+                dialect: Some(Dialect::Messages),
                 ..Chat::default()
             }
         },

@@ -178,7 +178,7 @@ async fn ask(
 }
 
 /// The client's own bytes, where the deployment's provider takes them as they are.
-fn native<'a>(member: &Member, question: &Question<'a>) -> Option<&'a Inbound> {
+pub(super) fn native<'a>(member: &Member, question: &Question<'a>) -> Option<&'a Inbound> {
     let Wanted::Inbound(inbound, _) = question.wanted else { return None };
     let dialect = member.provider.as_ref()?.dialect();
     (dialect == Some(inbound.dialect) && member.deployment.temperature.is_none()).then_some(*inbound)

@@ -2,7 +2,7 @@
 
 use super::member::{Busy, Member};
 use super::strategy::{self, Circumstances};
-use super::{Question, Route, Router, attempt};
+use super::{Question, Route, Router, Wanted, attempt};
 use crate::provider::ProviderError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,12 @@ pub(super) enum Choice {
     /// Everybody rests.
     Later(Busy),
     /// Nobody could ever answer this.
-    Nobody(ProviderError),
+    Nobody {
+        /// Whose endpoint it is that cannot.
+        provider: String,
+        /// Why.
+        why: ProviderError,
+    },
 }
 
 impl Router {
@@ -34,24 +39,44 @@ impl Router {
         let others: Vec<usize> = failed.iter().copied().chain([first]).collect();
         match self.choose(route, question, &others) {
             Choice::Member(at) => Some((after, &route.members[at])),
-            Choice::AllFailed | Choice::Later(_) | Choice::Nobody(_) => None,
+            Choice::AllFailed | Choice::Later(_) | Choice::Nobody { .. } => None,
         }
     }
 
-    /// Who is asked now.
+    /// Who is asked now, of those that could answer. Whether a deployment can say the question's parameters is looked at
+    /// where it is its turn: the question has to be read for that, and where the client's bytes are passed on nobody
+    /// reads it.
     pub(super) fn choose(&self, route: &Route, question: &Question<'_>, failed: &[usize]) -> Choice {
-        let now = Instant::now();
-        let fits = |member: &Member| eligible(member, question);
-        let able: Vec<usize> =
-            (0..route.members.len()).filter(|at| fits(&route.members[*at]).is_ok()).collect();
-        if able.is_empty() {
-            let why = route.members.iter().find_map(|member| fits(member).err());
-            let nothing = || ProviderError::Unsupported { what: "this route".to_owned() };
-            return Choice::Nobody(why.unwrap_or_else(nothing));
+        let mut able = Vec::with_capacity(route.members.len());
+        let mut unable = None;
+        for (at, member) in route.members.iter().enumerate() {
+            match eligible(member, question) {
+                Ok(()) => able.push(at),
+                Err(why) => drop(unable.get_or_insert((at, why))),
+            }
         }
+        while !able.is_empty() {
+            let choice = self.choose_of(route, question, &able, failed);
+            let Choice::Member(chosen) = choice else { return choice };
+            match says(&route.members[chosen], question) {
+                Ok(()) => return choice,
+                Err(why) => {
+                    able.retain(|at| *at != chosen);
+                    unable = Some((chosen, why));
+                }
+            }
+        }
+        let nothing = || (0, ProviderError::unsupported("this route"));
+        let (at, why) = unable.unwrap_or_else(nothing);
+        let of = route.members.get(at).map_or_else(|| route.config.first(), |member| &member.deployment);
+        Choice::Nobody { provider: of.provider.clone(), why }
+    }
+
+    fn choose_of(&self, route: &Route, question: &Question<'_>, able: &[usize], failed: &[usize]) -> Choice {
+        let now = Instant::now();
         let mut earliest: Option<Busy> = None;
         let mut free: Vec<usize> = Vec::new();
-        for at in able.into_iter().filter(|at| !failed.contains(at)) {
+        for at in able.iter().copied().filter(|at| !failed.contains(at)) {
             let member = &route.members[at];
             let tokens =
                 question.input_tokens + u64::from(attempt::output_tokens(question, &member.deployment));
@@ -94,17 +119,29 @@ impl Router {
     }
 }
 
+/// Whether a deployment's provider can say the question's parameters.
+fn says(member: &Member, question: &Question<'_>) -> Result<(), ProviderError> {
+    let Some(provider) = &member.provider else { return Ok(()) };
+    let model = &member.deployment.model;
+    match question.wanted {
+        Wanted::Chat(chat) => provider.knows(chat, model),
+        Wanted::Inbound(..) if attempt::native(member, question).is_some() => Ok(()),
+        // What cannot be read is told where it is asked.
+        Wanted::Inbound(_, read) => read().map_or(Ok(()), |chat| provider.knows(&chat, model)),
+    }
+}
+
 /// Whether a deployment could answer at all.
 fn eligible(member: &Member, question: &Question<'_>) -> Result<(), ProviderError> {
     let deployment = &member.deployment;
     if member.provider.is_none() {
-        return Err(ProviderError::Unsupported { what: format!("`{}` without a key", deployment.provider) });
+        return Err(ProviderError::unsupported(format!("`{}` without a key", deployment.provider)));
     }
     if question.region.is_some_and(|region| deployment.region.as_deref() != Some(region)) {
-        return Err(ProviderError::Unsupported { what: "this region".to_owned() });
+        return Err(ProviderError::unsupported("this region"));
     }
     if let Some(tag) = question.tags.iter().find(|tag| !deployment.tags.contains(tag)) {
-        return Err(ProviderError::Unsupported { what: format!("the tag `{tag}`") });
+        return Err(ProviderError::unsupported(format!("the tag `{tag}`")));
     }
     // The careful guess is above the true count; what does not fit even at two thirds of it does not fit.
     let surely = question.input_tokens / 3 * 2;

@@ -4,11 +4,10 @@
 use super::*;
 use crate::chat::{Completion, Event, Stop, Turn};
 use crate::config::Config;
-use crate::provider::{Ask, ModelProvider, Piece, ProviderReply, ProviderRequest, Whole};
+use crate::provider::{Ask, ModelProvider, Piece, Whole};
 use async_trait::async_trait;
 use futures::StreamExt;
 use std::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 /// What a provider does with one request.
 #[derive(Clone)]
@@ -32,15 +31,6 @@ struct Scripted {
 
 #[async_trait]
 impl ModelProvider for Scripted {
-    async fn complete(
-        &self,
-        _: &ProviderRequest,
-        _: Instant,
-        _: &CancellationToken,
-    ) -> Result<ProviderReply, ProviderError> {
-        unreachable!("chats only")
-    }
-
     async fn send(&self, ask: Ask<'_>) -> Result<Answer, ProviderError> {
         let at = self.since.map_or(Duration::ZERO, |since| since.elapsed());
         self.asked.lock().unwrap().push((at, ask.max_output_tokens));

@@ -5,6 +5,10 @@
 //! answer. The spans have a target of their own, so that whoever exports them can ask for them and logs leave them
 //! out; where nobody asks, a span is one look at a flag.
 
+mod embedding;
+
+pub(crate) use embedding::EmbeddingSpan;
+
 use super::member::Member;
 use super::{By, Question, Wanted, attempt};
 use crate::chat::{Completion, Event, Format, Stop};
@@ -29,9 +33,9 @@ pub struct CallSpan(Span);
 impl CallSpan {
     pub(crate) fn begin(question: &Question<'_>) -> Self {
         let step = question.step;
+        // Its parent is the client's own span, where it told one.
         Self(tracing::info_span!(
             target: TARGET,
-            parent: None,
             "call",
             "otel.name" = format!("chat {}", question.route),
             "otel.kind" = "internal",
@@ -56,7 +60,6 @@ impl CallSpan {
     pub(crate) fn kept(route: &str, deployment: &str, state: CacheState) {
         tracing::info_span!(
             target: TARGET,
-            parent: None,
             "call",
             "otel.name" = format!("chat {route}"),
             "otel.kind" = "internal",
@@ -267,7 +270,7 @@ impl AttemptSpan {
             Stop::Length => "length",
             Stop::ToolUse => "tool_calls",
             Stop::Refusal => "refusal",
-            Stop::ContentFilter => "content_filter",
+            Stop::ContentFilter | Stop::Guardrail(_) => "content_filter",
         };
         self.0.record("gen_ai.response.finish_reasons", reason);
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 mod budgets;
+mod days;
 mod front;
 mod keys;
 mod ledger;

@@ -40,6 +40,8 @@ struct Choice<'a> {
     delta: Delta<'a>,
     logprobs: Option<()>,
     finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail: Option<Vec<&'a str>>,
 }
 
 #[derive(Serialize, Default)]
@@ -124,7 +126,7 @@ impl Stream {
                 Delta::arguments(*index, json)
             }
         };
-        self.chunk(delta, None, out);
+        self.chunk(delta, out);
     }
 
     /// After [`Event::Stop`].
@@ -141,20 +143,30 @@ impl Stream {
         if !self.began {
             self.began = true;
             let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
-            self.chunk(delta, None, out);
+            self.chunk(delta, out);
         }
     }
 
     fn stop(&self, stop: &Stop, out: &mut BytesMut) {
         for (index, _) in self.calls.iter().enumerate().filter(|(_, has)| !**has) {
-            self.chunk(Delta::arguments(index, NO_ARGUMENTS), None, out);
+            self.chunk(Delta::arguments(index, NO_ARGUMENTS), out);
         }
         let reason = finish_reason(&with_calls(stop, !self.calls.is_empty()));
-        self.chunk(Delta::default(), Some(reason), out);
+        self.choice(Delta::default(), Some(reason), stop.policies(), out);
     }
 
-    fn chunk(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut BytesMut) {
-        let choice = Choice { index: 0, delta, logprobs: None, finish_reason };
+    fn chunk(&self, delta: Delta<'_>, out: &mut BytesMut) {
+        self.choice(delta, None, None, out);
+    }
+
+    fn choice(
+        &self,
+        delta: Delta<'_>,
+        finish_reason: Option<&'static str>,
+        guardrail: Option<Vec<&str>>,
+        out: &mut BytesMut,
+    ) {
+        let choice = Choice { index: 0, delta, logprobs: None, finish_reason, guardrail };
         self.write(&[choice], self.include_usage.then_some(None), out);
     }
 

@@ -24,6 +24,9 @@ struct Choice<'a> {
     message: Message<'a>,
     logprobs: Option<()>,
     finish_reason: &'static str,
+    /// Not OpenAI's: the policies of the guardrail that stepped in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail: Option<Vec<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +110,7 @@ pub(super) const fn finish_reason(stop: &Stop) -> &'static str {
         Stop::End | Stop::Sequence(_) | Stop::Refusal => "stop",
         Stop::Length => "length",
         Stop::ToolUse => "tool_calls",
-        Stop::ContentFilter => "content_filter",
+        Stop::ContentFilter | Stop::Guardrail(_) => "content_filter",
     }
 }
 
@@ -123,6 +126,7 @@ pub(in crate::dialect) fn whole(answer: &Completion, facts: &Facts) -> Bytes {
             message: message(&answer.output),
             logprobs: None,
             finish_reason: finish_reason(&stop_of(&answer.output, &answer.stop)),
+            guardrail: answer.stop.policies(),
         }],
         usage: answer.usage.map(WireUsage::from),
     })

@@ -62,6 +62,8 @@ enum Delta<'a> {
 struct Stopped<'a> {
     stop_reason: &'static str,
     stop_sequence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail: Option<Vec<&'a str>>,
 }
 
 impl Frame<'_> {
@@ -140,7 +142,7 @@ impl Stream {
             return frame(out, Some("error"), &refused.body(Dialect::Messages));
         }
         let (stop_reason, stop_sequence) = stop_reason(&self.stop);
-        let delta = Stopped { stop_reason, stop_sequence };
+        let delta = Stopped { stop_reason, stop_sequence, guardrail: self.stop.policies() };
         Frame::MessageDelta { delta, usage: self.usage }.write(out);
         Frame::MessageStop.write(out);
     }
@@ -158,6 +160,7 @@ impl Stream {
             content: Vec::new(),
             stop_reason: None,
             stop_sequence: None,
+            guardrail: None,
             usage: self.usage,
         };
         Frame::MessageStart { message }.write(out);

@@ -22,6 +22,9 @@ pub(super) struct Message<'a> {
     pub(super) content: Vec<Block<'a>>,
     pub(super) stop_reason: Option<&'static str>,
     pub(super) stop_sequence: Option<&'a str>,
+    /// Not Anthropic's: the policies of the guardrail that stepped in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) guardrail: Option<Vec<&'a str>>,
     pub(super) usage: WireUsage,
 }
 
@@ -78,7 +81,7 @@ pub(super) fn stop_reason(stop: &Stop) -> (&'static str, Option<&str>) {
         Stop::Sequence(text) => ("stop_sequence", text.as_deref()),
         Stop::Length => ("max_tokens", None),
         Stop::ToolUse => ("tool_use", None),
-        Stop::Refusal | Stop::ContentFilter => ("refusal", None),
+        Stop::Refusal | Stop::ContentFilter | Stop::Guardrail(_) => ("refusal", None),
     }
 }
 
@@ -108,6 +111,7 @@ pub(in crate::dialect) fn whole(answer: &Completion, facts: &Facts) -> Bytes {
         content: answer.output.iter().map(block).collect(),
         stop_reason: Some(stop_reason),
         stop_sequence,
+        guardrail: stop.policies(),
         usage: answer.usage.map(WireUsage::from).unwrap_or_default(),
     })
 }

@@ -20,7 +20,7 @@ pub(super) struct Response<'a> {
     pub(super) status: &'static str,
     background: bool,
     error: Option<Failed<'a>>,
-    incomplete_details: Option<Incomplete>,
+    incomplete_details: Option<Incomplete<'a>>,
     instructions: Option<()>,
     max_output_tokens: Option<()>,
     metadata: Nothing,
@@ -48,8 +48,11 @@ pub(super) struct Failed<'a> {
 }
 
 #[derive(Serialize)]
-struct Incomplete {
+struct Incomplete<'a> {
     reason: &'static str,
+    /// Not OpenAI's: the policies of the guardrail that stepped in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail: Option<Vec<&'a str>>,
 }
 
 /// Tokens as this dialect counts them: cached and hidden ones are part of the two sums.
@@ -142,8 +145,9 @@ impl<'a> Response<'a> {
     }
 
     /// One that is done.
-    pub(super) fn ended(self, stop: &Stop, output: &'a [Box<RawValue>], usage: Option<Usage>) -> Self {
-        let incomplete_details = incomplete(stop).map(|reason| Incomplete { reason });
+    pub(super) fn ended(self, stop: &'a Stop, output: &'a [Box<RawValue>], usage: Option<Usage>) -> Self {
+        let incomplete_details =
+            incomplete(stop).map(|reason| Incomplete { reason, guardrail: stop.policies() });
         let status = if incomplete_details.is_some() { "incomplete" } else { "completed" };
         Self { status, incomplete_details, output, usage: usage.map(WireUsage::from), ..self }
     }
@@ -153,7 +157,7 @@ impl<'a> Response<'a> {
 fn incomplete(stop: &Stop) -> Option<&'static str> {
     match stop {
         Stop::Length => Some("max_output_tokens"),
-        Stop::ContentFilter => Some("content_filter"),
+        Stop::ContentFilter | Stop::Guardrail(_) => Some("content_filter"),
         Stop::End | Stop::Sequence(_) | Stop::ToolUse | Stop::Refusal => None,
     }
 }

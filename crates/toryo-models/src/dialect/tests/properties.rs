@@ -51,6 +51,7 @@ fn answer() -> impl Strategy<Value = Completion> {
         Stop::ToolUse,
         Stop::Refusal,
         Stop::ContentFilter,
+        Stop::Guardrail("topic, word".into()),
     ]);
     let usage = (0..1000_u64, 0..1000_u64, 0..1000_u64, 0..1000_u64, 0..1000_u64).prop_map(
         |(fresh, cached_input, cache_write, said, reasoning)| Usage {

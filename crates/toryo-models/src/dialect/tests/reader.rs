@@ -43,12 +43,12 @@ impl Said {
         let calls = !said.calls.is_empty();
         said.stop = match (dialect, &answer.stop) {
             (Dialect::Completions, Stop::Length) => "length",
-            (Dialect::Completions, Stop::ContentFilter) => "content_filter",
+            (Dialect::Completions, Stop::ContentFilter | Stop::Guardrail(_)) => "content_filter",
             (Dialect::Completions, Stop::ToolUse) => "tool_calls",
             (Dialect::Completions, Stop::End) if calls => "tool_calls",
             (Dialect::Completions, _) => "stop",
             (Dialect::Messages, Stop::Length) => "max_tokens",
-            (Dialect::Messages, Stop::ContentFilter | Stop::Refusal) => "refusal",
+            (Dialect::Messages, Stop::ContentFilter | Stop::Guardrail(_) | Stop::Refusal) => "refusal",
             (Dialect::Messages, Stop::ToolUse) => "tool_use",
             (Dialect::Messages, Stop::Sequence(_)) => "stop_sequence",
             (Dialect::Messages, Stop::End) => {
@@ -58,7 +58,7 @@ impl Said {
                     "end_turn"
                 }
             }
-            (Dialect::Responses, Stop::Length | Stop::ContentFilter) => "incomplete",
+            (Dialect::Responses, Stop::Length | Stop::ContentFilter | Stop::Guardrail(_)) => "incomplete",
             (Dialect::Responses, _) => "completed",
         };
         if let Some(usage) = &mut said.usage {

@@ -187,7 +187,7 @@ fn a_text_is_the_short_form_everywhere() {
         (Messages, json!({"model": "m", "messages": messages, "max_tokens": 5})),
     ] {
         let max_output_tokens = (dialect == Messages).then_some(5);
-        let chat = Chat { turns: user.clone(), max_output_tokens, ..Chat::default() };
+        let chat = Chat { turns: user.clone(), max_output_tokens, dialect: Some(dialect), ..Chat::default() };
         assert_eq!(read(dialect, &body).unwrap(), chat);
     }
 }

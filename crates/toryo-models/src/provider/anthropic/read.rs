@@ -100,7 +100,7 @@ pub(super) fn stop(reason: &str, sequence: Option<String>) -> Result<Stop, Provi
         "model_context_window_exceeded" => Stop::Length,
         // A long turn with the provider's own tools was cut and would have to be continued.
         "pause_turn" => {
-            return Err(ProviderError::Unsupported { what: "a turn that the provider paused".into() });
+            return Err(ProviderError::unsupported("a turn that the provider paused"));
         }
         _ => Stop::End,
     })

@@ -91,6 +91,7 @@ fn rich() -> Chat {
             (write::BETA_FIELD.to_owned(), json!(["files-api-2025-04-14", "context-1m-2025-08-07"])),
             ("store".to_owned(), json!(false)),
         ]),
+        dialect: Some(Dialect::Messages),
         ..Chat::default()
     }
 }

@@ -2,7 +2,8 @@
 
 use super::unsupported;
 use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
-use crate::provider::{Ask, ProviderError, asking, forced, number};
+use crate::provider::parameters::{self, Wire};
+use crate::provider::{Ask, ProviderError, forced, number};
 use reqwest::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +34,7 @@ const OWN_BLOCKS: [&str; 11] = [
 /// a picture, and `strict` of functions, whose arguments are untrusted either way.
 pub(super) fn neutral(ask: &Ask<'_>) -> Result<(Vec<u8>, Option<HeaderValue>), ProviderError> {
     let chat = ask.chat;
-    let mut body = asking::extra(chat)?;
+    let mut body = parameters::extra(chat, Wire::Anthropic)?;
     let beta = betas(body.remove(BETA_FIELD).as_ref(), None)?;
     let thinking = thinking(chat, ask.max_output_tokens)?;
     let mut set = |name: &str, value: Value| {
@@ -110,13 +111,6 @@ pub(in crate::provider) fn thinking(chat: &Chat, limit: u32) -> Result<Option<u3
 
 fn sampling(ask: &Ask<'_>, thinks: bool, set: &mut impl FnMut(&str, Value)) -> Result<(), ProviderError> {
     let sampling = &ask.chat.sampling;
-    if sampling.seed.is_some() {
-        return Err(unsupported("seed"));
-    }
-    if [sampling.presence_penalty, sampling.frequency_penalty].iter().flatten().any(|penalty| *penalty != 0.0)
-    {
-        return Err(unsupported("a penalty for words that were said"));
-    }
     if !sampling.stop.is_empty() {
         set("stop_sequences", json!(sampling.stop));
     }
@@ -124,7 +118,7 @@ fn sampling(ask: &Ask<'_>, thinks: bool, set: &mut impl FnMut(&str, Value)) -> R
         return Ok(());
     }
     if sampling.temperature.is_some_and(|temperature| temperature > 1.0) {
-        return Err(unsupported("a temperature above 1"));
+        return Err(ProviderError::unsupported_value("temperature", "`temperature` above 1"));
     }
     sampling.temperature.inspect(|value| set("temperature", number(*value)));
     sampling.top_p.inspect(|value| set("top_p", number(*value)));

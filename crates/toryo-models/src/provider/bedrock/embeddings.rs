@@ -63,9 +63,7 @@ impl Bedrock {
         if request.model.contains("titan-embed") {
             return titan(&client, request).await;
         }
-        Err(ProviderError::Unsupported {
-            what: "embeddings of a model other than Titan's and Cohere's".into(),
-        })
+        Err(ProviderError::unsupported("embeddings of a model other than Titan's and Cohere's"))
     }
 }
 

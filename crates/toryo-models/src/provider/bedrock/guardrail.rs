@@ -2,8 +2,15 @@
 
 use aws_sdk_bedrockruntime::types::{GuardrailAssessment, GuardrailTraceAssessment};
 
-/// The policies that stepped in, such as `topic, sensitive_information`; empty where none did.
-pub(super) fn policies(trace: &GuardrailTraceAssessment) -> String {
+/// The policies that stepped in at a model, such as `sensitive_information, topic`, which is written down as well.
+/// `None` where none did.
+pub(super) fn policies(model: &str, trace: Option<&GuardrailTraceAssessment>) -> Option<String> {
+    let policies = trace.map(names).filter(|policies| !policies.is_empty())?;
+    tracing::warn!(%model, %policies, "a guardrail of Bedrock stepped in at model {model}: {policies}");
+    Some(policies)
+}
+
+fn names(trace: &GuardrailTraceAssessment) -> String {
     let inputs = trace.input_assessment().into_iter().flat_map(|by_id| by_id.values());
     let outputs = trace.output_assessments().into_iter().flat_map(|by_id| by_id.values().flatten());
     let mut policies: Vec<&str> = inputs.chain(outputs).flat_map(of).collect();
@@ -23,10 +30,4 @@ fn of(assessment: &GuardrailAssessment) -> impl Iterator<Item = &'static str> {
     ]
     .into_iter()
     .filter_map(|(name, found)| found.then_some(name))
-}
-
-/// Writes down that a guardrail stepped in.
-pub(super) fn log(model: &str, trace: Option<&GuardrailTraceAssessment>) {
-    let Some(policies) = trace.map(policies).filter(|policies| !policies.is_empty()) else { return };
-    tracing::warn!(%model, %policies, "a guardrail of Bedrock stepped in at model {model}: {policies}");
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 pub(super) fn completion(answer: ConverseOutput, asked_model: &str) -> Result<Completion, ProviderError> {
     let id = answer.request_id().unwrap_or_default().to_owned();
-    guardrail::log(asked_model, answer.trace().and_then(|trace| trace.guardrail()));
-    let stop = stop(answer.stop_reason())?;
+    let policies = guardrail::policies(asked_model, answer.trace().and_then(|trace| trace.guardrail()));
+    let stop = with_policies(stop(answer.stop_reason())?, policies);
     let usage = answer.usage().and_then(usage);
     let Some(Said::Message(message)) = answer.output else {
         return Err(failure::not_an_answer("without a message"));
@@ -71,6 +71,14 @@ pub(super) fn usage(tokens: &TokenUsage) -> Option<Usage> {
         reasoning: 0,
     };
     (usage.total() > 0).then_some(usage)
+}
+
+/// A filter that a guardrail's policies explain.
+pub(super) fn with_policies(stop: Stop, policies: Option<String>) -> Stop {
+    match (stop, policies) {
+        (Stop::ContentFilter, Some(policies)) => Stop::Guardrail(policies),
+        (stop, _) => stop,
+    }
 }
 
 pub(super) fn stop(reason: &StopReason) -> Result<Stop, ProviderError> {

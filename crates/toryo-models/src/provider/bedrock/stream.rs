@@ -1,7 +1,7 @@
 //! A streamed answer: Bedrock's events become ours.
 
 use super::{failure, guardrail, read};
-use crate::chat::Event;
+use crate::chat::{Event, Stop};
 use crate::provider::forced::Unwrapping;
 use crate::provider::sse::LARGEST_EVENT;
 use crate::provider::{Piece, PieceStream, ProviderError, failure as common};
@@ -33,13 +33,16 @@ struct Blocks {
     open: BTreeMap<i32, Open>,
     calls: usize,
     stopped: bool,
+    /// A filter stopped the model; which policies did is only told with the tokens.
+    filtered: Option<Stop>,
     over: bool,
 }
 
 pub(super) fn pieces(receiver: Receiver, id: String, model: String, forced: bool) -> PieceStream {
     let forced = forced.then(Unwrapping::default);
-    let blocks =
-        Blocks { receiver, id, model, forced, open: BTreeMap::new(), calls: 0, stopped: false, over: false };
+    let open = BTreeMap::new();
+    let (calls, stopped, filtered, over) = (0, false, None, false);
+    let blocks = Blocks { receiver, id, model, forced, open, calls, stopped, filtered, over };
     Box::pin(stream::unfold(blocks, |mut blocks| async move {
         let piece = blocks.next().await?;
         blocks.over = piece.is_err();
@@ -52,10 +55,12 @@ impl Blocks {
         while !self.over {
             let events = match self.receiver.recv().await {
                 Ok(Some(event)) => self.read(event),
-                Ok(None) if self.stopped => return None,
-                Ok(None) => Err(common::cut()),
                 // The model had said all; only its tokens may be lost.
-                Err(_) if self.stopped => return None,
+                Ok(None) | Err(_) if self.stopped => {
+                    let stop = self.filtered.take()?;
+                    return Some(Ok(Piece { events: vec![Event::Stop(stop)], native: None }));
+                }
+                Ok(None) => Err(common::cut()),
                 Err(error) => Err(failure::of_stream(&error)),
             };
             match events {
@@ -95,10 +100,16 @@ impl Blocks {
             ConverseStreamOutput::ContentBlockStop(end) => self.end(end.content_block_index, &mut events),
             ConverseStreamOutput::MessageStop(end) if !self.stopped => {
                 self.stopped = true;
-                events.push(Event::Stop(read::stop(&end.stop_reason)?));
+                match read::stop(&end.stop_reason)? {
+                    stop @ Stop::ContentFilter => self.filtered = Some(stop),
+                    stop => events.push(Event::Stop(stop)),
+                }
             }
             ConverseStreamOutput::Metadata(metadata) => {
-                guardrail::log(&self.model, metadata.trace().and_then(|trace| trace.guardrail()));
+                let trace = metadata.trace().and_then(|trace| trace.guardrail());
+                let policies = guardrail::policies(&self.model, trace);
+                let filtered = self.filtered.take().map(|stop| read::with_policies(stop, policies));
+                events.extend(filtered.map(Event::Stop));
                 events.extend(metadata.usage().and_then(read::usage).map(Event::Usage));
             }
             // What Bedrock adds later.

@@ -84,7 +84,7 @@ fn rich() -> Chat {
         user: Some("u-1".into()),
         extra: Map::from_iter([
             ("store".to_owned(), json!(false)),
-            ("performance".to_owned(), json!("fast")),
+            ("context_management".to_owned(), json!({"edits": []})),
         ]),
         ..Chat::default()
     }
@@ -154,7 +154,7 @@ async fn what_cannot_be_carried_is_refused_and_nothing_is_sent() {
         user(Part::Other(json!({"type": "document"}))),
         Chat { format: Format::JsonObject, ..chat("x") },
         Chat { format, tools: rich().tools, ..chat("x") },
-        Chat { tool_choice: ToolChoice::None, sampling: Sampling::default(), turns: called(), ..rich() },
+        Chat { tool_choice: ToolChoice::None, tools: rich().tools, turns: called(), ..Chat::default() },
         Chat { parallel_tool_calls: Some(false), tools: rich().tools, ..chat("x") },
         Chat { reasoning: Some(Reasoning::Effort(Effort::High)), ..chat("x") },
         Chat { user: Some("ü".into()), ..chat("x") },
@@ -163,7 +163,8 @@ async fn what_cannot_be_carried_is_refused_and_nothing_is_sent() {
         sampled(Sampling { seed: Some(1), ..Sampling::default() }),
         sampled(Sampling { frequency_penalty: Some(0.1), ..Sampling::default() }),
     ] {
-        let refused = provider.send(Ask { model: "amazon.nova-pro-v1:0", ..ask_of(&chat, false) }).await;
+        let refused =
+            provider.send(Ask { model: "meta.llama3-3-70b-instruct-v1:0", ..ask_of(&chat, false) }).await;
         let refused = refused.unwrap_err();
         assert!(matches!(refused, ProviderError::Unsupported { .. }), "{refused:?}");
         said += &format!("{refused}\n");
@@ -218,7 +219,7 @@ async fn a_guardrail_is_a_filter() {
     for stream in [false, true] {
         let (events, error) = read(provider.send(ask_of(&chat, stream)).await).await;
         let whole = Completion::from_events(events).unwrap();
-        assert_eq!((whole.stop, error), (Stop::ContentFilter, None), "stream: {stream}");
+        assert_eq!((whole.stop, error), (Stop::Guardrail("topic".into()), None), "stream: {stream}");
     }
 }
 

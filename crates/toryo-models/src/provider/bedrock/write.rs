@@ -4,15 +4,16 @@ use super::document;
 use crate::chat::{Chat, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
 use crate::config::Aws;
 use crate::provider::anthropic::{arguments, schema_of, thinking};
-use crate::provider::{Ask, ProviderError, asking, forced};
+use crate::provider::parameters::{self, Wire};
+use crate::provider::{Ask, ProviderError, forced};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::primitives::Blob;
 use aws_sdk_bedrockruntime::types::{
     AnyToolChoice, CachePointBlock, CachePointType, ContentBlock, ConversationRole, GuardrailConfiguration,
     GuardrailStreamConfiguration, GuardrailTrace, ImageBlock, ImageFormat, ImageSource,
-    InferenceConfiguration, Message, ReasoningContentBlock, ReasoningTextBlock, SpecificToolChoice,
-    SystemContentBlock, Tool, ToolChoice as Choice, ToolConfiguration, ToolInputSchema, ToolResultBlock,
-    ToolResultContentBlock, ToolResultStatus, ToolSpecification, ToolUseBlock,
+    InferenceConfiguration, Message, ReasoningContentBlock, ReasoningTextBlock, ServiceTier, ServiceTierType,
+    SpecificToolChoice, SystemContentBlock, Tool, ToolChoice as Choice, ToolConfiguration, ToolInputSchema,
+    ToolResultBlock, ToolResultContentBlock, ToolResultStatus, ToolSpecification, ToolUseBlock,
 };
 use aws_smithy_types::Document;
 use serde_json::{Map, Value, json};
@@ -29,6 +30,7 @@ pub(super) struct Question {
     pub(super) tools: Option<ToolConfiguration>,
     pub(super) extra: Option<Document>,
     pub(super) metadata: Option<HashMap<String, String>>,
+    pub(super) service_tier: Option<ServiceTier>,
     /// The functions' schemas as they were written, in the order of the functions.
     pub(super) schemas: Vec<Value>,
 }
@@ -37,14 +39,19 @@ pub(super) struct Question {
 /// visibly, how closely to look at a picture, and `strict` of functions, whose arguments are untrusted either way.
 pub(super) fn question(ask: &Ask<'_>, aws: &Aws) -> Result<Question, ProviderError> {
     let chat = ask.chat;
-    let of_anthropic = ask.model.contains("anthropic") || ask.model.contains("claude");
-    let mut extra = asking::extra(chat)?;
+    let wire = Wire::of_bedrock(ask.model);
+    let of_anthropic = wire == Wire::BedrockClaude;
+    let mut extra = parameters::extra(chat, wire)?;
+    let service_tier = service_tier(extra.remove("service_tier"))?;
+    let metadata = metadata(chat, extra.remove("metadata"), aws)?;
     let thinks = reason(ask, of_anthropic, &mut extra)?;
     if let Some(top_k) = chat.sampling.top_k {
-        if !of_anthropic {
-            return Err(unsupported("top_k"));
-        }
-        extra.insert("top_k".to_owned(), top_k.into());
+        // Each family has its own place for it.
+        let (name, value) = match wire {
+            Wire::BedrockNova => ("inferenceConfig", json!({"topK": top_k})),
+            _ => ("top_k", top_k.into()),
+        };
+        extra.insert(name.to_owned(), value);
     }
     let (system, messages) = conversation(&chat.turns)?;
     let tools = tools(chat, thinks, of_anthropic, &mut extra)?;
@@ -60,13 +67,14 @@ pub(super) fn question(ask: &Ask<'_>, aws: &Aws) -> Result<Question, ProviderErr
         inference: inference(ask, thinks)?,
         tools,
         extra: (!extra.is_empty()).then(|| document::of(&Value::Object(extra))),
-        metadata: metadata(chat, aws)?,
+        metadata,
+        service_tier,
         schemas,
     })
 }
 
 fn unsupported(what: &str) -> ProviderError {
-    ProviderError::Unsupported { what: what.to_owned() }
+    ProviderError::unsupported(what)
 }
 
 /// A part that the SDK does not take: nothing of it can be sent.
@@ -96,16 +104,9 @@ fn reason(ask: &Ask<'_>, of_anthropic: bool, extra: &mut Map<String, Value>) -> 
 
 fn inference(ask: &Ask<'_>, thinks: bool) -> Result<InferenceConfiguration, ProviderError> {
     let sampling = &ask.chat.sampling;
-    if sampling.seed.is_some() {
-        return Err(unsupported("seed"));
-    }
-    if [sampling.presence_penalty, sampling.frequency_penalty].iter().flatten().any(|penalty| *penalty != 0.0)
-    {
-        return Err(unsupported("a penalty for words that were said"));
-    }
     let takes = ask.takes_temperature && !thinks;
     if takes && sampling.temperature.is_some_and(|temperature| temperature > 1.0) {
-        return Err(unsupported("a temperature above 1"));
+        return Err(ProviderError::unsupported_value("temperature", "`temperature` above 1"));
     }
     let stop = (!sampling.stop.is_empty()).then(|| sampling.stop.clone());
     Ok(InferenceConfiguration::builder()
@@ -116,16 +117,46 @@ fn inference(ask: &Ask<'_>, thinks: bool) -> Result<InferenceConfiguration, Prov
         .build())
 }
 
-/// The deployment's own pairs, and whom the provider may hold responsible.
-fn metadata(chat: &Chat, aws: &Aws) -> Result<Option<HashMap<String, String>>, ProviderError> {
-    let mut pairs: HashMap<String, String> = aws.request_metadata.clone().into_iter().collect();
-    if let Some(user) = &chat.user {
+/// OpenAI's word for how soon an answer is wanted, which is Bedrock's as well.
+fn service_tier(asked: Option<Value>) -> Result<Option<ServiceTier>, ProviderError> {
+    let Some(asked) = asked else { return Ok(None) };
+    let tier = match asked.as_str() {
+        Some("flex") => ServiceTierType::Flex,
+        Some("priority") => ServiceTierType::Priority,
+        _ => return Err(ProviderError::unsupported_value("service_tier", "this `service_tier`")),
+    };
+    ServiceTier::builder().r#type(tier).build().map(Some).map_err(unbuilt)
+}
+
+/// The client's pairs, whom the provider may hold responsible, and the deployment's own pairs, which count most.
+fn metadata(
+    chat: &Chat,
+    asked: Option<Value>,
+    aws: &Aws,
+) -> Result<Option<HashMap<String, String>>, ProviderError> {
+    let holds = |text: &str| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || " :_@$#=/+,-.".contains(c);
-        if user.len() > 256 || !user.chars().all(allowed) {
+        text.len() <= 256 && text.chars().all(allowed)
+    };
+    let mut pairs = HashMap::new();
+    for (name, value) in asked.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        match value.as_str() {
+            Some(value) if holds(name) && holds(value) => pairs.insert(name.clone(), value.to_owned()),
+            _ => {
+                return Err(ProviderError::unsupported_value(
+                    "metadata",
+                    "`metadata` that Bedrock's cannot hold",
+                ));
+            }
+        };
+    }
+    if let Some(user) = &chat.user {
+        if !holds(user) {
             return Err(unsupported("a name of the user that Bedrock's metadata cannot hold"));
         }
         pairs.insert("user".to_owned(), user.clone());
     }
+    pairs.extend(aws.request_metadata.clone());
     if pairs.len() > MOST_METADATA {
         return Err(unsupported("more than 16 pairs of metadata"));
     }

@@ -188,6 +188,7 @@ fn rich() -> Chat {
         reasoning: Some(Reasoning::Effort(Effort::High)),
         user: Some("u-1".into()),
         extra: [("service_tier".to_owned(), json!("flex"))].into_iter().collect(),
+        dialect: Some(Dialect::Completions),
         ..Chat::default()
     }
 }

@@ -1,11 +1,11 @@
 //! Against a server that speaks the protocol, is strict about it, and can misbehave. Real sockets, no waits: what
-//! hangs hangs until a cancellation, a deadline or the gate.
+//! hangs hangs until nobody waits for it, or the gate opens.
 
 use super::*;
 use crate::config::{BaseUrl, Config, Route, StructuredOutput};
 use crate::gateway::Gateway;
 use crate::journal::memory::MemoryJournal;
-use crate::provider::{ProviderReply, ProviderRequest, Providers, failure};
+use crate::provider::{ProviderReply, ProviderRequest, Providers, asked, failure};
 use crate::reply::{Finish, Usage};
 use crate::request::{Caller, Message, OutputSchema, Request};
 use reqwest::header::HeaderMap;
@@ -13,7 +13,6 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use toryo_domain::{FailureClass, Limits, Role, RunId, StepId, StepKey, StepKind};
 use toryo_testkit::openai::{self as server, API_KEY, Answer, Gate, Script, ScriptedModel};
@@ -72,8 +71,7 @@ async fn ask_server(
     question: &ProviderRequest,
 ) -> Result<ProviderReply, ProviderError> {
     let client = OpenAi::new("openai", &provider_of(server, API_KEY)).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    client.complete(question, deadline, &CancellationToken::new()).await
+    asked::reply(&client, question).await
 }
 
 #[tokio::test]
@@ -115,11 +113,7 @@ async fn the_older_name_of_the_limit_is_sent_where_it_is_configured() {
     let server = ScriptedModel::start(Script::new().on("code:x#2", Answer::text("{}"))).await;
     let config = Provider { token_limit_field: TokenLimitField::MaxTokens, ..provider_of(&server, API_KEY) };
     let client = OpenAi::new("openai", &config).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    client
-        .complete(&question(StructuredOutput::JsonSchema), deadline, &CancellationToken::new())
-        .await
-        .unwrap();
+    asked::reply(&client, &question(StructuredOutput::JsonSchema)).await.unwrap();
     let body = &server.requests()[0].body;
     assert_eq!((&body["max_tokens"], body.get("max_completion_tokens")), (&json!(500), None));
 }
@@ -174,41 +168,24 @@ async fn nobody_there_is_transient_and_named() {
     drop(listener);
     let config = Provider { base_url: address, keyless: true, ..Provider::default() };
     let client = OpenAi::new("openai", &config).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let asked =
-        client.complete(&question(StructuredOutput::JsonSchema), deadline, &CancellationToken::new()).await;
-    let error = asked.unwrap_err();
+    let error = asked::reply(&client, &question(StructuredOutput::JsonSchema)).await.unwrap_err();
     assert_eq!(error.class(), FailureClass::Transient);
     assert!(error.to_string().starts_with("unavailable: cannot connect: "), "{error}");
 }
 
 #[tokio::test]
-async fn a_cancellation_ends_a_silent_and_a_crawling_answer_and_closes_the_connection() {
+async fn who_waits_no_longer_for_a_silent_or_a_crawling_answer_closes_the_connection() {
     let gate = Gate::new();
     for answer in [Answer::text("{}").held_by(&gate), Answer::text("{}").slowed_by(&gate)] {
         let server = ScriptedModel::start(Script::new().on("code:x#2", answer)).await;
         let client = OpenAi::new("openai", &provider_of(&server, API_KEY)).unwrap();
-        let cancel = CancellationToken::new();
         let question = question(StructuredOutput::JsonSchema);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let (asked, ()) = tokio::join!(client.complete(&question, deadline, &cancel), async {
-            server.until_requests(1).await;
-            cancel.cancel();
-        });
-        assert_eq!(asked, Err(ProviderError::Cancelled));
+        tokio::select! {
+            answered = asked::reply(&client, &question) => panic!("{answered:?}"),
+            () = server.until_requests(1) => {}
+        }
         server.until_abandoned(1).await;
     }
-}
-
-#[tokio::test]
-async fn nothing_until_the_deadline_is_a_timeout() {
-    let gate = Gate::new();
-    let server = ScriptedModel::start(Script::new().on("code:x#2", Answer::text("{}").held_by(&gate))).await;
-    let client = OpenAi::new("openai", &provider_of(&server, API_KEY)).unwrap();
-    let deadline = Instant::now() + Duration::from_millis(50);
-    let asked =
-        client.complete(&question(StructuredOutput::JsonSchema), deadline, &CancellationToken::new()).await;
-    assert!(matches!(asked, Err(ProviderError::TimedOut { .. })), "{asked:?}");
 }
 
 fn gateway(server: &ScriptedModel, key: &str) -> (Gateway, Config) {

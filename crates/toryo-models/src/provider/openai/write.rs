@@ -1,11 +1,11 @@
 //! A question as OpenAI's chat completions take it: in neutral words, or the client's own with a few fields replaced.
 
 use super::Rules;
-use crate::chat::{Chat, Effort, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
+use crate::chat::{Effort, Format, Image, Part, Reasoning, ToolCall, ToolChoice, Turn};
 use crate::config::StructuredOutput;
 use crate::inbound::Inbound;
 use crate::provider::native::{Fields, json_text};
-use crate::provider::{Ask, ProviderError, asking, forced, number};
+use crate::provider::{Ask, ProviderError, forced, number, parameters};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -39,24 +39,11 @@ fn with_usage(options: Option<&str>) -> Cow<'static, str> {
     }
 }
 
-/// Names that only other dialects know; many servers would ignore them without a word.
-const OTHER_DIALECTS: [&str; 9] = [
-    "background",
-    "container",
-    "context_management",
-    "conversation",
-    "include",
-    "mcp_servers",
-    "previous_response_id",
-    "thinking",
-    "truncation",
-];
-
 /// The question in neutral words. A cache point is left out: OpenAI and the servers that follow it cache prefixes by
 /// themselves. `temperature` and `top_p` are wishes: left out for models that refuse them.
 pub(super) fn neutral(ask: &Ask<'_>, rules: &Rules) -> Result<Vec<u8>, ProviderError> {
     let chat = ask.chat;
-    let mut body = extra(chat)?;
+    let mut body = parameters::extra(chat, rules.wire())?;
     let mut set = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
@@ -67,12 +54,7 @@ pub(super) fn neutral(ask: &Ask<'_>, rules: &Rules) -> Result<Vec<u8>, ProviderE
         sampling.temperature.inspect(|value| set("temperature", number(*value)));
         sampling.top_p.inspect(|value| set("top_p", number(*value)));
     }
-    if let Some(top_k) = sampling.top_k {
-        if rules.is_openai {
-            return Err(unsupported("top_k"));
-        }
-        set("top_k", top_k.into());
-    }
+    sampling.top_k.inspect(|value| set("top_k", (*value).into()));
     if !sampling.stop.is_empty() {
         set("stop", json!(sampling.stop));
     }
@@ -103,15 +85,8 @@ pub(super) fn neutral(ask: &Ask<'_>, rules: &Rules) -> Result<Vec<u8>, ProviderE
     Ok(serde_json::to_vec(&body).unwrap_or_default())
 }
 
-fn extra(chat: &Chat) -> Result<Map<String, Value>, ProviderError> {
-    if let Some(name) = OTHER_DIALECTS.iter().find(|name| chat.extra.contains_key(**name)) {
-        return Err(unsupported(name));
-    }
-    asking::extra(chat)
-}
-
 fn unsupported(what: &str) -> ProviderError {
-    ProviderError::Unsupported { what: what.to_owned() }
+    ProviderError::unsupported(what)
 }
 
 /// Budgets in tokens become words at the borders that LiteLLM and OpenRouter draw near: below 2,048 is little,
