@@ -21,6 +21,7 @@ pub mod leases;
 pub mod ledger;
 pub mod messages;
 pub mod model_calls;
+pub mod named;
 pub mod outbox;
 pub mod outcomes;
 pub mod page;
