@@ -533,7 +533,16 @@ impl Storm {
             if outbox == 0 && messages == 0 {
                 break;
             }
-            ensure!(Instant::now() < until, "{outbox} outbox rows and {messages} messages are left behind");
+            if Instant::now() > until {
+                let known = stream.consumer_info("workers").await.context("there is no consumer")?;
+                anyhow::bail!(
+                    "{outbox} outbox rows and {messages} messages are left behind; the queue has {} to give, waits for {} \
+                     to be acknowledged, and gave {} again",
+                    known.num_pending,
+                    known.num_ack_pending,
+                    known.num_redelivered
+                );
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         self.fleet.drain().await

@@ -45,6 +45,14 @@ pub struct Worker {
     looks: Arc<Semaphore>,
 }
 
+/// Why a worker looks for a step that no message announces, besides the timer.
+struct Reasons {
+    /// The last look has found one, or others were faster.
+    again: AtomicBool,
+    /// A message was followed to nothing: its step may wait for a limit.
+    passed_over: AtomicBool,
+}
+
 /// Looks for a step that one worker takes at a time.
 const LOOKS: usize = 4;
 
@@ -132,8 +140,7 @@ impl Worker {
     /// many looks go on side by side.
     async fn dispatch(&self, attempts: &TaskTracker, stop: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.engine.config.capacity as usize));
-        // Set by a look that has reason to look again.
-        let again = Arc::new(AtomicBool::new(true));
+        let reasons = Arc::new(Reasons { again: AtomicBool::new(true), passed_over: AtomicBool::new(false) });
         let mut asked = None;
         loop {
             let was_full = slots.available_permits() == 0;
@@ -142,11 +149,11 @@ impl Worker {
                 permit = slots.clone().acquire_owned() => permit,
             };
             let Ok(permit) = permit else { return };
-            let again_soon = again.swap(false, Ordering::Relaxed);
+            let again_soon = reasons.again.swap(false, Ordering::Relaxed);
             let patience = if again_soon { SOON } else { self.engine.config.poll() };
-            // Where steps are found that no message announces, a place that has just become free is filled at once. Else
-            // its message waits in the queue, and a look before it would mostly find nothing.
-            let at_once = was_full && again_soon;
+            // Where there may be steps that no message announces any more, a place that has just become free is filled at
+            // once. Else the message waits in the queue, and a look before it would mostly find nothing.
+            let at_once = was_full && (again_soon || reasons.passed_over.swap(false, Ordering::Relaxed));
             let wakeup = tokio::select! {
                 () = stop.cancelled() => return,
                 wakeup = self.hear(&mut asked, slots.available_permits(), again_soon), if !at_once => wakeup,
@@ -168,9 +175,9 @@ impl Worker {
                 }
                 wakeup => wakeup,
             };
-            let (worker, stop, again) = (self.clone(), stop.clone(), again.clone());
+            let (worker, stop, reasons) = (self.clone(), stop.clone(), reasons.clone());
             attempts.spawn(async move {
-                worker.woken(wakeup, &again, &stop).await;
+                worker.woken(wakeup, &reasons, &stop).await;
                 drop(permit);
             });
         }
@@ -201,7 +208,7 @@ impl Worker {
     }
 
     /// Looks for a step and executes it.
-    async fn woken(&self, wakeup: Option<Wakeup>, again: &AtomicBool, stop: &CancellationToken) {
+    async fn woken(&self, wakeup: Option<Wakeup>, reasons: &Reasons, stop: &CancellationToken) {
         let found = {
             let _look = self.looks.acquire().await;
             // Whoever was woken tries for a while; a timer comes again anyway.
@@ -212,15 +219,16 @@ impl Worker {
                 self.early.note(next.claim.step_id, wakeup.as_ref().and_then(Wakeup::step));
                 if wakeup.is_none() {
                     // Where one step was not announced there may be more.
-                    again.store(true, Ordering::Relaxed);
+                    reasons.again.store(true, Ordering::Relaxed);
                 }
                 self.work(*next, wakeup, stop).await;
             }
             Ok(found) => {
                 if matches!(found, Found::Busy) {
-                    again.store(true, Ordering::Relaxed);
+                    reasons.again.store(true, Ordering::Relaxed);
                 }
                 if let Some(wakeup) = wakeup {
+                    reasons.passed_over.store(true, Ordering::Relaxed);
                     wakeup.done().await;
                 }
             }
