@@ -11,9 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toryo_agents::{Assets, Baselines, Tools, agents, sample};
-use toryo_blackboard::{FolderBlobs, Idempotency};
-use toryo_domain::{Approval, Digest, NewTask};
-use toryo_engine::{Engine, Worker, control, relay, submit, sweep};
+use toryo_blackboard::{FolderBlobs, Idempotency, steps};
+use toryo_domain::{Approval, Digest, NewTask, Variant};
+use toryo_engine::control::{self, Fork};
+use toryo_engine::{Engine, Worker, relay, submit, sweep};
 use toryo_forge::Local;
 use toryo_index::IndexCache;
 use toryo_models::journal::postgres::PostgresJournal;
@@ -22,7 +23,8 @@ use toryo_models::{Gateway, Providers};
 use toryo_policy::{Guardrails, Masker};
 use toryo_testkit::openai::API_KEY;
 
-/// Does what the arguments say: `SITE worker`, `SITE submit KEY REPOSITORY APPROVAL`, `SITE approve|pause|resume RUN`.
+/// Does what the arguments say: `SITE worker`, `SITE submit KEY REPOSITORY KIND`, `SITE approve|pause|resume RUN`,
+/// `SITE rewind RUN STEP`, `SITE fork RUN STEP KEY`.
 pub async fn run(arguments: &[String]) -> Result<()> {
     // Whatever ends the suite ends its processes, stopped ones too.
     #[cfg(target_os = "linux")]
@@ -38,11 +40,15 @@ pub async fn run(arguments: &[String]) -> Result<()> {
     toryo_telemetry::start(logs, None)?;
     match (errand.as_str(), rest) {
         ("worker", []) => work(&site).await,
-        ("submit", [key, repository, approval]) => {
+        ("submit", [key, repository, kind]) => {
             let engine = site.engine().await?;
-            let approval: Approval = approval.parse()?;
-            let labels = vec![key.clone()];
-            let wish = NewTask { approval, labels, ..sample::task(Path::new(repository)) };
+            let mut wish = NewTask { labels: vec![key.clone()], ..sample::task(Path::new(repository)) };
+            match kind.as_str() {
+                "plan" => wish.approval = Approval::Plan,
+                "rewound" => wish.approval = Approval::Pr,
+                "draft" => wish.limits.repair_loops = 0,
+                _ => {}
+            }
             let once = Idempotency { key: key.clone(), digest: Digest::of(key) };
             submit(&engine, &wish, Some(&once)).await?;
             Ok(())
@@ -59,6 +65,21 @@ pub async fn run(arguments: &[String]) -> Result<()> {
                 Ok(_) | Err(control::Error::NotPossible(_)) => Ok(()),
                 Err(error) => Err(error.into()),
             }
+        }
+        ("rewind", [run, step]) => {
+            let (engine, run, step) = (site.engine().await?, run.parse()?, step.parse()?);
+            let before = steps::of_run(&engine.db, run).await?;
+            // An earlier errand did it and did not live to say so.
+            if before.iter().all(|row| row.key != step || row.epoch == 0) {
+                control::retry_from(&engine, run, "tester", &step).await?;
+            }
+            Ok(())
+        }
+        ("fork", [run, step, key]) => {
+            let engine = site.engine().await?;
+            let wanted = Fork { at: step.parse()?, variant: Variant::default(), message: None };
+            control::fork(&engine, run.parse()?, "tester", &wanted, Some(key)).await?;
+            Ok(())
         }
         _ => bail!("no such errand: {arguments:?}"),
     }

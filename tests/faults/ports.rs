@@ -159,6 +159,14 @@ impl BlobStore for Put {
     async fn get(&self, digest: &Digest) -> Result<Bytes, toryo_blackboard::Error> {
         self.0.get(digest).await
     }
+
+    async fn old(&self, first: u8, age: Duration) -> Result<Vec<Digest>, toryo_blackboard::Error> {
+        self.0.old(first, age).await
+    }
+
+    async fn delete(&self, digest: &Digest, age: Duration) -> Result<bool, toryo_blackboard::Error> {
+        self.0.delete(digest, age).await
+    }
 }
 
 /// How long a test command takes here.

@@ -34,9 +34,22 @@ const TICK: Duration = Duration::from_millis(40);
 
 /// What is done at a boundary.
 const ACTIONS: [&str; 3] = ["kill", "stop", "error"];
-/// The kinds of step that every run of the sample has; `draft` comes only at a limit.
-const KINDS: [&str; 9] =
-    ["spec", "plan", "retrieve", "reproduce", "code", "test", "critic", "merge", "integrate"];
+/// The kinds of step that every run of the sample has, and `draft`, which comes only at a limit.
+const KINDS: [&str; 10] =
+    ["spec", "plan", "retrieve", "reproduce", "code", "test", "critic", "merge", "integrate", "draft"];
+
+/// What a run meets besides blows.
+const ORDINARY: &str = "none";
+/// A person approves its plan.
+const APPROVED: &str = "plan";
+/// It may repair nothing, which it has to: its best state becomes a draft.
+const LIMITED: &str = "draft";
+/// Where its change waits for a person, that one goes back to the merge first.
+const REWOUND: &str = "rewound";
+/// When it has succeeded, a fork of it integrates once more.
+const FORKED: &str = "forked";
+/// Such a fork.
+const FORK: &str = "fork";
 
 /// How much is to be done.
 #[derive(Debug, Clone)]
@@ -84,12 +97,26 @@ impl Dice {
 
 struct Run {
     repository: PathBuf,
-    approval: &'static str,
+    /// One of the constants above.
+    kind: &'static str,
     key: String,
     id: Option<Uuid>,
     status: String,
     /// A person has paused it, and will let it go on.
     paused: bool,
+    /// A person has gone back to a step of it, or has forked it.
+    steered: bool,
+}
+
+impl Run {
+    const fn new(repository: PathBuf, kind: &'static str, key: String) -> Self {
+        Self { repository, kind, key, id: None, status: String::new(), paused: false, steered: false }
+    }
+
+    /// How it has to end.
+    fn goal(&self) -> &'static str {
+        if self.kind == LIMITED { "needs_human" } else { "succeeded" }
+    }
 }
 
 struct Storm {
@@ -230,20 +257,22 @@ impl Storm {
         Ok((pairs, troubles))
     }
 
-    /// What a run leaves that nobody disturbs, by where it waits for a person. Two of each, which have to be alike:
-    /// otherwise the comparison below would prove nothing.
+    /// What a run leaves that nobody disturbs, by kind. Two of each, which have to be alike: otherwise the comparison below
+    /// would prove nothing.
     async fn calm_runs(&mut self) -> Result<BTreeMap<&'static str, Value>> {
         let mut states = BTreeMap::new();
-        for approval in ["none", "plan"] {
-            let first = self.runs.len();
-            self.submit(approval).await?;
-            self.submit(approval).await?;
+        for kind in [ORDINARY, APPROVED, LIMITED, REWOUND, FORKED] {
+            self.submit(kind).await?;
+            self.submit(kind).await?;
             self.until_all_ended().await?;
-            let one = self.state_of(first).await?;
-            let other = self.state_of(first + 1).await?;
+        }
+        for kind in [ORDINARY, APPROVED, LIMITED, REWOUND, FORKED, FORK] {
+            let of_it = (0..self.runs.len()).filter(|number| self.runs[*number].kind == kind);
+            let [one, other] = of_it.collect::<Vec<_>>()[..] else { anyhow::bail!("not two runs: {kind}") };
+            let (one, other) = (self.state_of(one).await?, self.state_of(other).await?);
             let difference = state::difference(&one, &other);
             ensure!(difference.is_none(), "undisturbed runs differ: {}", difference.unwrap_or_default());
-            states.insert(approval, one);
+            states.insert(kind, one);
         }
         Ok(states)
     }
@@ -363,8 +392,14 @@ impl Storm {
         self.fleet.tend()?;
         self.read_runs().await;
         if self.runs.len() - self.ended() < AT_ONCE {
-            let approval = if self.runs.len().is_multiple_of(5) { "plan" } else { "none" };
-            self.submit(approval).await?;
+            let kind = match self.runs.len() % 10 {
+                0 | 5 => APPROVED,
+                2 => LIMITED,
+                4 => REWOUND,
+                7 => FORKED,
+                _ => ORDINARY,
+            };
+            self.submit(kind).await?;
         }
         self.pause_some().await?;
         self.decide().await?;
@@ -372,33 +407,47 @@ impl Storm {
         Ok(())
     }
 
-    async fn submit(&mut self, approval: &'static str) -> Result<()> {
+    async fn submit(&mut self, kind: &'static str) -> Result<()> {
         let number = self.runs.len();
         let repository = self.repositories[number % self.repositories.len()].clone();
         let (key, path) = (format!("task-{number}"), repository.display().to_string());
-        self.fleet.errand(&["submit", &key, &path, approval]).await?;
-        self.runs.push(Run { repository, approval, key, id: None, status: String::new(), paused: false });
+        self.fleet.errand(&["submit", &key, &path, kind]).await?;
+        self.runs.push(Run::new(repository, kind, key));
         Ok(())
     }
 
-    /// What a person does with runs that wait: approves, and lets those go on that were paused.
+    /// What a person does with runs that wait or have ended: approves, goes back to a step, forks, and lets those go on
+    /// that were paused.
     async fn decide(&mut self) -> Result<()> {
-        let errand = |run: &Run| match run.status.as_str() {
-            "waiting_for_approval" => Some("approve"),
-            "needs_human" if run.paused => Some("resume"),
-            _ => None,
-        };
-        let waiting: Vec<(&str, Uuid)> =
-            self.runs.iter().filter_map(|run| Some((errand(run)?, run.id?))).collect();
-        for (errand, run) in waiting {
-            self.fleet.errand(&[errand, &run.to_string()]).await?;
+        for number in 0..self.runs.len() {
+            let run = &self.runs[number];
+            let Some(id) = run.id.map(|id| id.to_string()) else { continue };
+            let fork = format!("fork-of-{}", run.key);
+            let errand: &[&str] = match (run.status.as_str(), run.kind) {
+                ("waiting_for_approval", REWOUND) if !run.steered => &["rewind", &id, "merge"],
+                ("waiting_for_approval", _) => &["approve", &id],
+                ("needs_human", _) if run.paused => &["resume", &id],
+                ("succeeded", FORKED) if !run.steered => &["fork", &id, "integrate", &fork],
+                _ => continue,
+            };
+            self.fleet.errand(errand).await?;
+            match errand[0] {
+                "rewind" => self.runs[number].steered = true,
+                "fork" => {
+                    self.runs[number].steered = true;
+                    let repository = self.runs[number].repository.clone();
+                    self.runs.push(Run::new(repository, FORK, fork));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
 
     /// Every fourth run is paused once, wherever it is then.
     async fn pause_some(&mut self) -> Result<()> {
-        let is_due = |run: &Run| run.status == "running" && !run.paused;
+        // A run that stops at its limit would be taken for one that is still paused.
+        let is_due = |run: &Run| run.status == "running" && !run.paused && run.kind != LIMITED;
         let due = self
             .runs
             .iter()
@@ -413,8 +462,8 @@ impl Storm {
 
     /// Where the runs stand; as before where the database does not answer.
     async fn read_runs(&mut self) {
-        let statement = "select tasks.wish -> 'labels' ->> 0 as key, runs.id, runs.status from runs join tasks on \
-                         tasks.id = runs.task_id";
+        let statement = "select coalesce(runs.origin ->> 'key', tasks.wish -> 'labels' ->> 0) as key, runs.id, \
+                         runs.status from runs join tasks on tasks.id = runs.task_id";
         let asked =
             tokio::time::timeout(Duration::from_secs(1), sqlx::query(statement).fetch_all(&self.db)).await;
         let Ok(Ok(rows)) = asked else { return };
@@ -436,7 +485,9 @@ impl Storm {
         self.runs
             .iter()
             .filter(|run| match run.status.as_str() {
-                "succeeded" | "failed" | "cancelled" => true,
+                // Its fork is still to be made.
+                "succeeded" => run.kind != FORKED || run.steered,
+                "failed" | "cancelled" => true,
                 "needs_human" => !run.paused,
                 _ => false,
             })
@@ -449,7 +500,7 @@ impl Storm {
             let left: Vec<_> = self
                 .runs
                 .iter()
-                .filter(|run| run.status != "succeeded")
+                .filter(|run| run.status != run.goal())
                 .map(|run| (run.id, &run.status))
                 .collect();
             ensure!(Instant::now() < until, "runs do not end: {left:?}");
@@ -461,7 +512,7 @@ impl Storm {
         let wrong: Vec<_> = self
             .runs
             .iter()
-            .filter(|run| run.status != "succeeded")
+            .filter(|run| run.status != run.goal())
             .map(|run| (run.id, &run.status))
             .collect();
         ensure!(wrong.is_empty(), "runs ended in the wrong state: {wrong:?}");
@@ -482,7 +533,16 @@ impl Storm {
             if outbox == 0 && messages == 0 {
                 break;
             }
-            ensure!(Instant::now() < until, "{outbox} outbox rows and {messages} messages are left behind");
+            if Instant::now() > until {
+                let known = stream.consumer_info("workers").await.context("there is no consumer")?;
+                anyhow::bail!(
+                    "{outbox} outbox rows and {messages} messages are left behind; the queue has {} to give, waits for {} \
+                     to be acknowledged, and gave {} again",
+                    known.num_pending,
+                    known.num_ack_pending,
+                    known.num_redelivered
+                );
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         self.fleet.drain().await
@@ -494,11 +554,15 @@ impl Storm {
         let alive: i64 = sqlx::query_scalar(workers).fetch_one(&self.db).await?;
         ensure!(alive == 0, "{alive} workers are still there");
         let tasks: i64 = sqlx::query_scalar("select count(*) from runs").fetch_one(&self.db).await?;
-        ensure!(usize::try_from(tasks)? == self.runs.len(), "{} triggers made {tasks} runs", self.runs.len());
+        ensure!(
+            usize::try_from(tasks)? == self.runs.len(),
+            "{} triggers and forks made {tasks} runs",
+            self.runs.len()
+        );
         for number in 0..self.runs.len() {
             let found = self.state_of(number).await?;
             let run = &self.runs[number];
-            if let Some(difference) = state::difference(&calm[run.approval], &found) {
+            if let Some(difference) = state::difference(&calm[run.kind], &found) {
                 anyhow::bail!("run {:?} left something else than an undisturbed one: {difference}", run.id);
             }
         }
@@ -526,7 +590,11 @@ impl Storm {
 
     async fn state_of(&self, number: usize) -> Result<Value> {
         let run = &self.runs[number];
-        state::of_run(&self.db, run.id.context("a run without an id")?, &run.repository).await
+        let id = run.id.context("a run without an id")?;
+        if run.kind == LIMITED {
+            return state::of_draft(&self.db, id, &run.repository).await;
+        }
+        state::of_run(&self.db, id, &run.repository).await
     }
 
     /// Processes that may have lost a reply: killed or stopped ones, and those whose answer was made to fail.

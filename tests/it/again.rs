@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toryo_agents::sample;
 use toryo_domain::EventType;
-use toryo_testkit::openai::{Answer, Script};
+use toryo_testkit::openai::{Answer, Gate, Script};
+use toryo_testkit::stack::Services;
 
 /// A repository with one test that takes a few seconds, so that there is time to kill its container.
 fn slow_repository(folder: &Path) -> PathBuf {
@@ -102,6 +103,70 @@ async fn a_container_that_is_killed_costs_the_command_in_flight_only() {
     toryo.close().await;
 }
 
+/// Whether `toryo replay` found no difference, and what it said.
+async fn replayed(toryo: &Toryo, run: &str) -> (bool, String) {
+    let replay = tokio::process::Command::new(env!("CARGO_BIN_EXE_toryo"))
+        .args(["replay", run, "--server", &toryo.base])
+        .kill_on_drop(true)
+        .output();
+    let output =
+        tokio::time::timeout(Duration::from_secs(240), replay).await.expect("a replay ends").unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), format!("{}\n{}", text(&output.stdout), text(&output.stderr)))
+}
+
+#[tokio::test]
+async fn a_run_that_heard_people_in_the_midst_of_a_step_is_executed_again_and_nothing_differs() {
+    let services = Services::shared().await;
+    let database = services.database_url.clone();
+    let (first, second) = (Gate::new(), Gate::new());
+    let mut spec = reply("refined_spec");
+    spec["questions"] = json!([]);
+    let script = Script::new()
+        .on("spec", Answer::text("Let me think about it.").held_by(&first))
+        .on("spec", Answer::text("A moment, please.").held_by(&second))
+        .on("spec", Answer::json(&spec))
+        .otherwise(|_, _| Some(Answer::refusal("no")));
+    let toryo = Toryo::with(services, script, "").await;
+    let run = toryo.submit_sample(&toryo.sample()).await;
+    // One message before each further call of the step.
+    for (asked, gate, body) in
+        [(1, &first, "Only the lunar calendar matters."), (2, &second, "And leave the printing alone.")]
+    {
+        toryo.model.until_requests(asked).await;
+        let said = json!({ "body": body, "author": "aya" });
+        assert_eq!(toryo.post(&format!("/runs/{run}/messages"), &said).await.0, 200);
+        gate.open();
+    }
+    toryo.until(&run, "the plan is refused", |view| view.status() == "needs_human").await;
+    let prompts: Vec<String> = toryo.model.requests_of("spec").iter().map(|it| it.prompt()).collect();
+    let heard = |text: &str| prompts.iter().map(|prompt| prompt.contains(text)).collect::<Vec<_>>();
+    assert_eq!(heard("lunar"), [false, true, true]);
+    assert_eq!(heard("printing"), [false, false, true]);
+    let asked = toryo.model.requests().len();
+    let cost = |view: Value| (view["cost"].clone(), view["tokens_in"].clone(), view["tokens_out"].clone());
+    let paid = cost(toryo.get(&format!("/runs/{run}")).await);
+
+    let (ended_well, said) = replayed(&toryo, &run).await;
+    assert!(ended_well && said.contains("1 same, 0 different"), "{said}");
+    assert_eq!(toryo.model.requests().len(), asked, "no model was asked");
+    assert_eq!(cost(toryo.get(&format!("/runs/{run}")).await), paid, "nothing was paid");
+
+    // Shown another word, or the same one a call later, the step would have asked something else.
+    let db = sqlx::PgPool::connect(&database).await.unwrap();
+    for change in [
+        "update messages_shown set call_no = call_no + 1 where call_no = 3",
+        "update messages set body = 'Mind the leap years.' where body like '%printing%'",
+    ] {
+        assert_eq!(sqlx::query(change).execute(&db).await.unwrap().rows_affected(), 1, "{change}");
+        let (ended_well, said) = replayed(&toryo, &run).await;
+        assert!(!ended_well && said.contains("1 different"), "{change}: {said}");
+    }
+    assert_eq!(toryo.model.requests().len(), asked, "no model was asked");
+    db.close().await;
+    toryo.close().await;
+}
+
 #[tokio::test]
 async fn a_finished_run_is_executed_again_without_a_model_and_nothing_differs() {
     let toryo = Toryo::start(Script::from_recording(sample::RECORDING).unwrap()).await;
@@ -115,17 +180,8 @@ async fn a_finished_run_is_executed_again_without_a_model_and_nothing_differs() 
     let who = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
     git(&repository, &[&who[..], &["commit", "--quiet", "--allow-empty", "-m", "later"]].concat());
 
-    let output = tokio::time::timeout(
-        Duration::from_secs(240),
-        tokio::process::Command::new(env!("CARGO_BIN_EXE_toryo"))
-            .args(["replay", &run, "--server", &toryo.base])
-            .kill_on_drop(true)
-            .output(),
-    );
-    let output = output.await.expect("a replay ends").unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains(" 0 different, 0 skipped; no model was asked"), "{said}");
+    let (ended_well, said) = replayed(&toryo, &run).await;
+    assert!(ended_well && said.contains(" 0 different, 0 skipped; no model was asked"), "{said}");
     assert_eq!(toryo.model.requests().len(), asked, "no model was asked");
     assert_eq!(toryo.events(&run).await.len(), events, "nothing was written to the run");
     let branch = done.text("/result/branch");

@@ -91,9 +91,10 @@ pub async fn share(
 ) -> Result<u64, Error> {
     let statement = "insert into steps (id, run_id, step_key, role, status, depends_on, priority, tenant, repo_id, attempts, \
                      output, shared_from, started_at, finished_at) \
-                     select gen_random_uuid(), $2, step_key, role, status, depends_on, $3, tenant, repo_id, 0, output, \
-                     coalesce(shared_from, id), started_at, finished_at from steps \
-                     where run_id = $1 and status = 'succeeded' and step_key = any($4) order by position";
+                     select gen_random_uuid(), runs.id, step_key, role, steps.status, depends_on, $3, tenant, repo_id, 0, \
+                     output, coalesce(shared_from, steps.id), steps.started_at, steps.finished_at \
+                     from steps join runs on runs.id = $2 \
+                     where run_id = $1 and steps.status = 'succeeded' and step_key = any($4) order by position";
     let done = sqlx::query(statement)
         .bind(from.uuid())
         .bind(to.uuid())

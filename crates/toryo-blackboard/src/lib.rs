@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod ledger_days;
 pub mod messages;
 pub mod model_calls;
+pub mod named;
 pub mod outbox;
 pub mod outcomes;
 pub mod page;

@@ -1,7 +1,7 @@
 //! Outcomes that only let the graph grow, or end their run: many runs in one statement, which is a transaction of its own.
 //!
 //! Whoever decides looks at the run without a lock ([`see`]). [`commit`] takes the locks, compares what was seen with what
-//! is so now, and writes nothing for a run where that differs: then one looks again. The statement is `commit_outcomes` of
+//! is so now, and writes nothing for a run where that differs: then one looks again. The statement is `store_outcomes` of
 //! the migrations; the fence of each attempt stands in it as everywhere.
 
 mod columns;
@@ -159,7 +159,7 @@ pub async fn see_in(db: &mut Connection, id: RunId) -> Result<View, Error> {
     })
 }
 
-/// As the database's function `steps_seen` writes it.
+/// As the statement writes what it finds.
 fn seen(steps: &[StepRow]) -> String {
     let mut text = String::with_capacity(steps.len() * 12);
     for step in steps {

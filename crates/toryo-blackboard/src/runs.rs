@@ -167,15 +167,19 @@ pub(crate) fn not_found(id: RunId) -> Error {
 /// Stores a queued run of a task.
 ///
 /// # Errors
-/// The database does not answer.
+/// There is no such task, or the database does not answer.
 pub async fn insert(db: &mut Connection, task: TaskId) -> Result<RunId, Error> {
     let id = RunId::generate();
-    sqlx::query("insert into runs (id, task_id, status) values ($1, $2, $3)")
-        .bind(id.uuid())
-        .bind(task.uuid())
-        .bind(RunStatus::Queued.as_str())
-        .execute(db)
-        .await?;
+    let done =
+        sqlx::query("insert into runs (id, task_id, status) select $1, id, $3 from tasks where id = $2")
+            .bind(id.uuid())
+            .bind(task.uuid())
+            .bind(RunStatus::Queued.as_str())
+            .execute(db)
+            .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::NotFound { what: format!("task {task}") });
+    }
     Ok(id)
 }
 

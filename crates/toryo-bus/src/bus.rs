@@ -4,11 +4,12 @@ use crate::streams::{self, Subjects};
 use crate::{Bell, Error};
 use async_nats::client::SubscribeError;
 use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::Batch;
 use async_nats::jetstream::{self, AckKind, Message};
 use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{SelectAll, select_all};
+use futures::{StreamExt, TryStreamExt};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, watch};
@@ -176,30 +177,32 @@ impl Bus {
     /// # Errors
     /// The server does not answer. The caller waits a moment and asks again.
     pub async fn next_wakeup(&self, patience: Duration) -> Result<Option<Wakeup>, Error> {
+        self.wakeups(1, patience).await?.next().await
+    }
+
+    /// Asks for at most so many wake-ups within `patience`, in one request. Those that have come belong to the caller: it
+    /// asks for no more than it can follow.
+    ///
+    /// # Errors
+    /// The server does not answer. The caller waits a moment and asks again.
+    pub async fn wakeups(&self, most: usize, patience: Duration) -> Result<Wakeups, Error> {
         let consumer = self.consumer().await?;
-        let asked = async {
-            let mut messages = consumer
-                .fetch()
-                .max_messages(1)
-                .expires(patience)
-                .messages()
-                .await
-                .map_err(async_nats::Error::from)?;
-            messages.next().await.transpose()
-        };
-        // The server ends the request itself; the second limit is for a server that is gone.
-        let answered = tokio::time::timeout(patience + REQUEST_TIMEOUT, asked).await;
-        match answered {
-            Ok(Ok(message)) => Ok(message.map(Wakeup)),
+        let asked = consumer.fetch().max_messages(most).expires(patience).messages();
+        let asked = tokio::time::timeout(REQUEST_TIMEOUT, asked).await;
+        let messages = match asked {
+            Ok(Ok(messages)) => messages,
             Ok(Err(error)) => {
                 self.forget().await;
-                Err(Error::Unavailable(error))
+                return Err(Error::unavailable(error));
             }
             Err(late) => {
                 self.forget().await;
-                Err(Error::unavailable(late))
+                return Err(Error::unavailable(late));
             }
-        }
+        };
+        // The server ends the request itself; the second limit is for a server that is gone.
+        let until = tokio::time::Instant::now() + patience + REQUEST_TIMEOUT;
+        Ok(Wakeups { bus: self.clone(), messages, left: most, until })
     }
 
     /// Rings the bell of a run in every process. Best effort: a bell that nobody hears is made good by a timer.
@@ -299,6 +302,43 @@ impl Bus {
     /// After a failure the streams are looked at again: a server that was replaced may have lost them.
     async fn forget(&self) {
         *self.consumer.lock().await = None;
+    }
+}
+
+/// Wake-ups that were asked for; see [`Bus::wakeups`].
+pub struct Wakeups {
+    bus: Bus,
+    messages: Batch,
+    left: usize,
+    until: tokio::time::Instant,
+}
+
+impl Wakeups {
+    /// Whether all have come that were asked for.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The next one; `None` where no more will come. Cancelling loses none.
+    ///
+    /// # Errors
+    /// The server does not answer. The caller waits a moment and asks again.
+    pub async fn next(&mut self) -> Result<Option<Wakeup>, Error> {
+        match tokio::time::timeout_at(self.until, self.messages.try_next()).await {
+            Ok(Ok(message)) => {
+                self.left = if message.is_some() { self.left.saturating_sub(1) } else { 0 };
+                Ok(message.map(Wakeup))
+            }
+            Ok(Err(error)) => {
+                self.bus.forget().await;
+                Err(Error::Unavailable(error))
+            }
+            Err(late) => {
+                self.bus.forget().await;
+                Err(Error::unavailable(late))
+            }
+        }
     }
 }
 

@@ -9,6 +9,6 @@ pub mod error;
 pub mod streams;
 
 pub use bell::Bell;
-pub use bus::{Bus, REFUSAL, Wakeup};
+pub use bus::{Bus, REFUSAL, Wakeup, Wakeups};
 pub use error::Error;
 pub use streams::Subjects;

@@ -1,11 +1,15 @@
-//! Old runs: their events go to the artifact store. Woken by a timer, takes no input, may run twice and be killed anywhere;
-//! every process that works has one.
+//! Old runs: their events go to the artifact store, and blobs that nothing names any more go for good. Woken by a timer,
+//! takes no input, may run twice and be killed anywhere; every process that works has one.
+
+mod prune;
+
+pub use prune::prune;
 
 use crate::engine::Engine;
 use crate::relay::chain;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use toryo_blackboard::{BlobStore, Error, archive, idempotency};
 
@@ -26,16 +30,28 @@ pub struct Config {
     pub days: u32,
     /// Days that an `Idempotency-Key` of a message is remembered.
     pub key_days: u32,
+    /// Hours that a blob stays in the artifact store which nothing names, such as one of an attempt that was lost; never
+    /// less than two attempts may take (`engine.step_minutes`). 0 never deletes any.
+    pub blob_hours: u32,
+    /// Days after its end that a run's artifacts and file contents are kept; its events and outcomes stay. Older runs can
+    /// no longer be replayed, forked or tried again. 0 keeps them.
+    pub artifact_days: u32,
+    /// Days that a repository's local mirror is kept unused; it is fetched again when it is needed. 0 keeps them.
+    pub mirror_days: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { days: 90, key_days: 30 }
+        Self { days: 90, key_days: 30, blob_hours: 24, artifact_days: 0, mirror_days: 30 }
     }
 }
 
-/// Archives what is due, every hour until `stop`.
+/// How often blobs are looked through: a round reads every run's outcomes.
+const PRUNE_EVERY: Duration = DAY;
+
+/// Archives what is due, every hour, and prunes blobs, every day, until `stop`.
 pub async fn run(engine: Engine, blobs: Arc<dyn BlobStore>, config: Config, stop: CancellationToken) {
+    let mut pruned: Option<Instant> = None;
     loop {
         let kept = tokio::select! {
             () = stop.cancelled() => return,
@@ -45,6 +61,22 @@ pub async fn run(engine: Engine, blobs: Arc<dyn BlobStore>, config: Config, stop
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "archived {runs} runs"),
             Err(error) => tracing::warn!(error = %chain(&error), "old runs are looked at again in an hour"),
+        }
+        if config.blob_hours > 0 && pruned.is_none_or(|last| last.elapsed() >= PRUNE_EVERY) {
+            let round = tokio::select! {
+                () = stop.cancelled() => return,
+                round = prune(&engine, &*blobs, config) => round,
+            };
+            match round {
+                Ok(Some(blobs)) => {
+                    pruned = Some(Instant::now());
+                    tracing::info!(blobs, "deleted {blobs} blobs that nothing named");
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "blobs are looked through again in an hour")
+                }
+            }
         }
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(EVERY) => {} }
     }

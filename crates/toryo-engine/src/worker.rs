@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toryo_blackboard::workers::Heartbeat;
 use toryo_blackboard::{BlobStore, workers};
-use toryo_bus::Wakeup;
+use toryo_bus::{Wakeup, Wakeups};
 use toryo_domain::{Role, WorkerId};
 
 /// How often a worker says that it is alive (R129: gone after 60 s).
@@ -45,8 +45,22 @@ pub struct Worker {
     looks: Arc<Semaphore>,
 }
 
+/// Why a worker looks for a step that no message announces, besides the timer.
+struct Reasons {
+    /// The last look has found one, or others were faster.
+    again: AtomicBool,
+    /// A message was followed to nothing: its step may wait for a limit.
+    passed_over: AtomicBool,
+}
+
 /// Looks for a step that one worker takes at a time.
 const LOOKS: usize = 4;
+
+/// Wake-ups asked for at once.
+const MOST_ASKED: usize = 16;
+
+/// Looks in a row at steps that others are about to take, by whoever has a message.
+const LOOKS_WOKEN: u64 = 6;
 
 impl Worker {
     /// A worker with these agents.
@@ -126,8 +140,8 @@ impl Worker {
     /// many looks go on side by side.
     async fn dispatch(&self, attempts: &TaskTracker, stop: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.engine.config.capacity as usize));
-        // Set by a look that has reason to look again.
-        let again = Arc::new(AtomicBool::new(true));
+        let reasons = Arc::new(Reasons { again: AtomicBool::new(true), passed_over: AtomicBool::new(false) });
+        let mut asked = None;
         loop {
             let was_full = slots.available_permits() == 0;
             let permit = tokio::select! {
@@ -135,13 +149,15 @@ impl Worker {
                 permit = slots.clone().acquire_owned() => permit,
             };
             let Ok(permit) = permit else { return };
-            let patience =
-                if again.swap(false, Ordering::Relaxed) { SOON } else { self.engine.config.poll() };
-            // A place that has just become free is filled at once: what was passed over meanwhile waits for no message.
+            let again_soon = reasons.again.swap(false, Ordering::Relaxed);
+            let patience = if again_soon { SOON } else { self.engine.config.poll() };
+            // Where there may be steps that no message announces any more, a place that has just become free is filled at
+            // once. Else the message waits in the queue, and a look before it would mostly find nothing.
+            let at_once = was_full && (again_soon || reasons.passed_over.swap(false, Ordering::Relaxed));
             let wakeup = tokio::select! {
                 () = stop.cancelled() => return,
-                wakeup = self.engine.bus.next_wakeup(patience), if !was_full => wakeup,
-                () = std::future::ready(()), if was_full => Ok(None),
+                wakeup = self.hear(&mut asked, slots.available_permits(), again_soon), if !at_once => wakeup,
+                () = std::future::ready(()), if at_once => Ok(None),
             };
             let wakeup = match wakeup {
                 Ok(wakeup) => wakeup,
@@ -159,34 +175,60 @@ impl Worker {
                 }
                 wakeup => wakeup,
             };
-            let (worker, stop, again) = (self.clone(), stop.clone(), again.clone());
+            let (worker, stop, reasons) = (self.clone(), stop.clone(), reasons.clone());
             attempts.spawn(async move {
-                worker.woken(wakeup, &again, &stop).await;
+                worker.woken(wakeup, &reasons, &stop).await;
                 drop(permit);
             });
         }
     }
 
+    /// The next wake-up; `None` where there is none and it is time to look. They are asked for by as many as there are places
+    /// for, the caller's and `more`: one by one, each would wait for the way of the one before.
+    async fn hear(
+        &self,
+        asked: &mut Option<Wakeups>,
+        more: usize,
+        soon: bool,
+    ) -> Result<Option<Wakeup>, toryo_bus::Error> {
+        let mut open = match asked.take().filter(|asked| !asked.is_over()) {
+            Some(open) => open,
+            None => {
+                let most = (1 + more).min(MOST_ASKED);
+                self.engine.bus.wakeups(most, self.engine.config.poll()).await?
+            }
+        };
+        // What was asked for ends by itself; where the caller looks before, it goes on.
+        let heard = tokio::select! {
+            heard = open.next() => heard?,
+            () = tokio::time::sleep(SOON), if soon => None,
+        };
+        *asked = Some(open);
+        Ok(heard)
+    }
+
     /// Looks for a step and executes it.
-    async fn woken(&self, wakeup: Option<Wakeup>, again: &AtomicBool, stop: &CancellationToken) {
+    async fn woken(&self, wakeup: Option<Wakeup>, reasons: &Reasons, stop: &CancellationToken) {
         let found = {
             let _look = self.looks.acquire().await;
-            self.claim().await
+            // Whoever was woken tries for a while; a timer comes again anyway.
+            self.claim(if wakeup.is_some() { LOOKS_WOKEN } else { 1 }).await
         };
         match found {
             Ok(Found::Step(next)) => {
                 self.early.note(next.claim.step_id, wakeup.as_ref().and_then(Wakeup::step));
                 if wakeup.is_none() {
                     // Where one step was not announced there may be more.
-                    again.store(true, Ordering::Relaxed);
+                    reasons.again.store(true, Ordering::Relaxed);
                 }
                 self.work(*next, wakeup, stop).await;
             }
             Ok(found) => {
                 if matches!(found, Found::Busy) {
-                    again.store(true, Ordering::Relaxed);
+                    reasons.again.store(true, Ordering::Relaxed);
                 }
                 if let Some(wakeup) = wakeup {
+                    reasons.passed_over.store(true, Ordering::Relaxed);
                     wakeup.done().await;
                 }
             }

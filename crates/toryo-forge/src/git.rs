@@ -8,6 +8,7 @@ pub mod discover;
 pub(crate) mod lock;
 mod read;
 pub(crate) mod transfer;
+pub mod unused;
 mod write;
 
 use crate::Error;

@@ -23,6 +23,7 @@ pub use commit_message::{CommitType, ConventionalCommit};
 pub use config::Config;
 pub use error::Error;
 pub use forge::{Checkout, Forge, Opened};
+pub use git::unused::remove_unused_mirrors;
 pub use git::{Change, Content, Identity, LeftOut, Listing, LogEntry, Mirror, NewCommit, TreeFile};
 pub use local::Local;
 pub use pull_request_body::PullRequestBody;

@@ -7,6 +7,7 @@ mod remote;
 use crate::git::command::Transport;
 use crate::git::lock::Lock;
 use crate::git::transfer::{self, Place, Refs};
+use crate::git::unused;
 use crate::{Checkout, Config, Error, Forge, Mirror, Opened, PullRequestStore, RepoUrl, naming};
 use async_trait::async_trait;
 use std::path::PathBuf;
@@ -117,6 +118,7 @@ impl Forge for Local {
         let place = self.place(&url).await?;
         let (base_branch, tip) = self.look(&url, &place, base_branch, cancel).await?;
         let mirror = self.mirror_of(&url);
+        unused::used(&mirror).await?;
         if transfer::is_kept(&mirror, &tip).await {
             return Ok(Checkout { mirror, base_branch, commit: tip });
         }
@@ -136,6 +138,7 @@ impl Forge for Local {
     ) -> Result<Mirror, Error> {
         let url: RepoUrl = repo_url.parse()?;
         let mirror = self.mirror_of(&url);
+        unused::used(&mirror).await?;
         // A fetch shows its objects all at once, so a commit that is here is here with its history.
         if mirror.has(commit).await.unwrap_or(false) {
             return Ok(mirror);

@@ -101,7 +101,10 @@ pub struct Database {
     /// `postgres://user:password@host/name`; also `DATABASE_URL`. Unset: `toryo up` keeps a private one.
     #[serde(serialize_with = "masked")]
     pub url: Option<SecretString>,
-    /// Connections of one process at most, and three more for writes that need not wait for the disk.
+    /// Connections of one process at most for ordinary work. Two more bounds stand beside it: as many again for what is
+    /// hottest (outcomes and submissions, each one statement; opened as they are needed, and rarely more than four), and
+    /// three for writes that need not wait for the disk. So a server has to allow `2 * connections + 3` a process; 35 by
+    /// default.
     pub connections: u32,
 }
 

@@ -4,12 +4,14 @@ use crate::config::Config;
 use crate::open_files;
 use crate::wiring::Parts;
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toryo_engine::{Worker, relay, retention, sweep};
+use toryo_forge::remove_unused_mirrors;
 use toryo_sandbox::DockerSandbox;
 
 /// What a process does.
@@ -72,6 +74,8 @@ pub async fn run(
         tasks.spawn(clear_sandboxes(parts.sandbox.clone(), servants.clone()));
         let (engine, blobs) = (parts.engine.clone(), parts.blobs.clone());
         tasks.spawn(retention::run(engine, blobs, config.retention, servants.clone()));
+        let mirrors = config.data_dir.join("mirrors");
+        tasks.spawn(clear_mirrors(mirrors, config.retention.mirror_days, servants.clone()));
     }
 
     let work = async {
@@ -123,6 +127,25 @@ async fn clear_sandboxes(sandbox: DockerSandbox, stop: CancellationToken) {
             }
         }
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(EVERY) => {} }
+    }
+}
+
+/// Mirrors of repositories that nobody has used for so many days; a fetch brings them back.
+async fn clear_mirrors(mirrors: PathBuf, days: u32, stop: CancellationToken) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    while days > 0 {
+        let cleared = tokio::select! {
+            () = stop.cancelled() => return,
+            cleared = remove_unused_mirrors(mirrors.clone(), DAY * days) => cleared,
+        };
+        match cleared {
+            Ok(0) => {}
+            Ok(mirrors) => {
+                tracing::info!(mirrors, "removed {mirrors} mirrors that were not used for {days} days")
+            }
+            Err(error) => tracing::warn!(%error, "unused mirrors are looked for again in a day"),
+        }
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(DAY) => {} }
     }
 }
 

@@ -15,9 +15,9 @@ macro_rules! columns {
         impl Columns {
             pub(super) fn statement(self, version: i16) -> sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments> {
                 sqlx::query(concat!(
-                    "select * from commit_outcomes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ",
+                    "select * from store_outcomes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ",
                     "$16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, ",
-                    "$35, $36)"
+                    "$35, $36, $37, $38)"
                 ))
                 .bind(version)
                 $(.bind(self.$name))+
@@ -41,6 +41,7 @@ columns! {
     commits: Option<String>,
     pull_requests: Option<Value>,
     ends: bool,
+    event_counts: i32,
     heirs: Option<Uuid>,
     heir_keys: Option<String>,
     heir_workers: Option<Uuid>,
@@ -58,6 +59,7 @@ columns! {
     waking_of: i32,
     waking: Uuid,
     event_of: i32,
+    event_places: i32,
     event_types: &'static str,
     event_keys: Option<String>,
     event_attempts: Option<i32>,
@@ -73,6 +75,8 @@ impl Columns {
         self.fences.push(new.claim.fence);
         self.outputs.push(new.output.clone());
         self.ends.push(new.is_end);
+        let count = i32::try_from(new.events.len()).map_err(|error| Error::corrupt("events", error))?;
+        self.event_counts.push(count);
         self.push_kept(&new.kept);
         self.push_heir(new.heir.as_ref())?;
         for step in &new.append {
@@ -92,8 +96,9 @@ impl Columns {
                 self.unblocked.push(step.uuid());
             }
         }
-        for event in &new.events {
+        for (number, event) in (1..).zip(&new.events) {
             self.event_of.push(place);
+            self.event_places.push(number);
             self.event_types.push(event.kind.as_str());
             self.event_keys.push(event.step_key.as_ref().map(ToString::to_string));
             self.event_attempts.push(event.attempt.and_then(|attempt| i32::try_from(attempt).ok()));

@@ -3,7 +3,7 @@
 use crate::{Ground, claimant};
 use std::collections::BTreeMap;
 use toryo_blackboard::{Ceilings, Claimant, Claimed, db, leases, repos, runs, steps, tenants};
-use toryo_domain::{Priority, RunSignal, StepKey, StepKind};
+use toryo_domain::{Priority, Role, RunSignal, StepKey, StepKind};
 
 const ACME: &str = "https://github.com/acme/shop";
 const OTHER: &str = "https://github.com/other/shop";
@@ -209,4 +209,52 @@ async fn the_next_step_goes_to_the_worker_that_made_it_ready_unless_somebody_com
         followed,
         "an answer that was lost is found again"
     );
+}
+
+/// Limits that nothing reaches: with them the statement for all cases chooses.
+const FAR: Ceilings = Ceilings { tenant: Some(1000), repository: Some(1000) };
+
+#[tokio::test]
+async fn the_small_statement_chooses_what_the_one_for_all_cases_does() {
+    let ground = Ground::new().await;
+    let mut made = Vec::new();
+    for number in 0..12_u8 {
+        let priority = [Priority::High, Priority::Normal, Priority::Low][usize::from(number % 3)];
+        let (_, step) = ground.run(&format!("/srv/{}", number % 4), priority).await;
+        ground.aged(step, i32::from(number * 7 % 12) * 4).await;
+        made.push(step);
+    }
+    // Passed over, of another role, not due yet.
+    let passed = [made[3]];
+    for statement in [
+        "update steps set role = 'planner' where id = $1",
+        "update steps set ready_at = now() + interval '1 hour' where id = $1",
+    ] {
+        let step = made.pop().unwrap();
+        sqlx::query(statement).bind(step.uuid()).execute(ground.db.pool()).await.unwrap();
+    }
+    let asking = Claimant { roles: vec![Role::SpecRefiner], ..claimant() };
+    let mut taken = 0;
+    loop {
+        let mut chosen = Vec::new();
+        for ceilings in [FAR, Ceilings::default()] {
+            let mut tx = ground.db.begin().await.unwrap();
+            let claimed = leases::claim(&mut tx, &asking, ceilings, &passed).await.unwrap();
+            chosen.push(match claimed {
+                Claimed::Lease(claim, seq) => Some((claim.step_id, claim.attempt, seq)),
+                Claimed::Nothing => None,
+                other => panic!("{other:?}"),
+            });
+            // The first choice is only looked at.
+            if chosen.len() == 2 { db::commit(tx).await.unwrap() } else { tx.rollback().await.unwrap() }
+        }
+        assert_eq!(chosen[0], chosen[1], "after {taken}");
+        if chosen[0].is_none() {
+            break;
+        }
+        taken += 1;
+    }
+    assert_eq!(taken, 9, "all but those three");
+    let told = "select count(*) from events where type in ('run.started', 'step.started')";
+    assert_eq!(ground.number(told).await, 18, "and says so");
 }

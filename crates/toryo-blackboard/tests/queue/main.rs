@@ -7,6 +7,7 @@ mod claims;
 mod events;
 mod fences;
 mod keys;
+mod orphans;
 mod outcomes;
 mod plan;
 

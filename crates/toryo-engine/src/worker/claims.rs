@@ -10,9 +10,6 @@ use std::time::Duration;
 use toryo_blackboard::{Claim, Claimant, Claimed, Error, db, leases, outcomes};
 use toryo_domain::{EventType, NewEvent, Role, StepId, WorkerId};
 
-/// Looks in a row at steps that others are about to take.
-const LOOKS: u64 = 6;
-
 /// What one look came to; see [`Claimed`].
 enum Look {
     Lease(Box<Next>),
@@ -42,13 +39,13 @@ impl Worker {
         }
     }
 
-    /// Leases the most urgent step.
-    pub(super) async fn claim(&self) -> Result<Found, Error> {
+    /// Leases the most urgent step; looks so often where others are about to take what is due.
+    pub(super) async fn claim(&self, looks: u64) -> Result<Found, Error> {
         reached(Boundary::WokenUp).await?;
         let claimant = self.claimant();
         let mut unreadable = Vec::new();
         let mut look = 0;
-        while look < LOOKS {
+        while look < looks {
             match self.look(&claimant, &unreadable).await? {
                 Look::Lease(next) => return Ok(Found::Step(next)),
                 Look::Nothing => return Ok(Found::Nothing),
@@ -59,7 +56,9 @@ impl Worker {
                 }
                 Look::Busy => {
                     look += 1;
-                    tokio::time::sleep(pause(self.id, look)).await;
+                    if look < looks {
+                        tokio::time::sleep(pause(self.id, look)).await;
+                    }
                 }
             }
         }

@@ -52,7 +52,7 @@ impl Lock {
         }
     }
 
-    fn attempt(path: &Path) -> Result<Option<Self>, Error> {
+    pub(super) fn attempt(path: &Path) -> Result<Option<Self>, Error> {
         let file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(Error::Folder)?;
         match file.try_lock() {
