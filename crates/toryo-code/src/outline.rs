@@ -1,8 +1,9 @@
 //! What a file defines, imports and uses.
 //!
-//! Reading order: the types here, `rules` (a language's queries made ready), `find` (the walk over the tree), `place`
-//! (symbols of what was found).
+//! Reading order: the types here, `rules` (a language's queries made ready), `find` (the walk over the tree),
+//! `definition` (what was found, as numbers), `place` (symbols of it).
 
+mod definition;
 mod find;
 mod place;
 mod rules;
@@ -105,6 +106,18 @@ pub fn outline(path: &RepoPath, text: &str) -> Outline {
         Ok(tree) => outline_of(language, text, &tree),
         Err(_) => Outline::default(),
     }
+}
+
+/// A text with its white space made single spaces.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
 }
 
 /// The column at which white space ends; a tab reaches the next multiple of eight, as in Python.
