@@ -86,6 +86,7 @@ const fn language(
         add_imports: imports::splices,
         names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
         declared_encoding: super::no_encoding,
+        read: super::no_reader,
         prepare: super::no_preparation,
         faults: super::no_faults,
         statements: None,

@@ -58,6 +58,7 @@ pub(super) static JAVA: Language = Language {
     add_imports: imports::splices,
     names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
     declared_encoding: super::no_encoding,
+    read: super::no_reader,
     prepare: super::no_preparation,
     faults: super::no_faults,
     statements: None,

@@ -3,6 +3,7 @@
 mod faults;
 mod imports;
 mod lines;
+mod reader;
 mod rename;
 
 use super::{Doc, Language, Layout};
@@ -38,6 +39,7 @@ pub(super) static PYTHON: Language = Language {
     add_imports: imports::splices,
     names_of: rename::places,
     declared_encoding,
+    read: reader::read,
     prepare,
     faults: faults::faults,
     statements: Some(Statements {
