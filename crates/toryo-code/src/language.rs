@@ -70,6 +70,8 @@ pub(crate) struct Language {
     pub(crate) imports: fn(Node<'_>, &str, &mut Vec<Import>),
     /// The splices that add import statements and double none.
     pub(crate) add_imports: fn(&str, &Source) -> Result<Vec<Splice>, Miss>,
+    /// Whether a field and a method of one name are two things. The method then has the plain path.
+    pub(crate) fields_apart: bool,
     /// The names to replace where a symbol is renamed, in any order: all its equals and all uses in the file
     /// that certainly mean it.
     pub(crate) names_of: fn(&Symbol, &Source) -> Result<Vec<crate::text::Span>, Miss>,

@@ -84,6 +84,7 @@ const fn language(
         keywords: KEYWORDS,
         imports: imports::listed,
         add_imports: imports::splices,
+        fields_apart: false,
         names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
         declared_encoding: super::no_encoding,
         read: super::no_reader,

@@ -31,6 +31,7 @@ pub(super) static GO: Language = Language {
         map package range return select struct switch type var ",
     imports: imports::listed,
     add_imports: imports::splices,
+    fields_apart: false,
     names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
     declared_encoding: super::no_encoding,
     read: super::no_reader,

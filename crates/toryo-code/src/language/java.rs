@@ -56,6 +56,7 @@ pub(super) static JAVA: Language = Language {
         throw throws transient true try void volatile while ",
     imports: imports::listed,
     add_imports: imports::splices,
+    fields_apart: false,
     names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
     declared_encoding: super::no_encoding,
     read: super::no_reader,

@@ -37,6 +37,7 @@ pub(super) static PYTHON: Language = Language {
     keywords: KEYWORDS,
     imports,
     add_imports: imports::splices,
+    fields_apart: false,
     names_of: rename::places,
     declared_encoding,
     read: reader::read,

@@ -61,6 +61,9 @@ impl Placing<'_> {
             }
             symbols.push(self.symbol(one, kind, name, path, parent));
         }
+        if self.language.fields_apart {
+            plain_methods(&mut symbols);
+        }
         symbols
     }
 
@@ -179,6 +182,27 @@ impl Placing<'_> {
             at += line.len();
         }
         end
+    }
+}
+
+/// Gives methods the plain paths that fields of their names have: people mean the method, and fields stand first.
+fn plain_methods(symbols: &mut [Symbol]) {
+    let second: HashMap<String, usize> = (symbols.iter().enumerate())
+        .filter(|(_, symbol)| symbol.kind == SymbolKind::Method)
+        .filter_map(|(at, symbol)| Some((symbol.path.strip_suffix("[2]")?.to_owned(), at)))
+        .collect();
+    for field in 0..symbols.len() {
+        let is_field = symbols[field].kind == SymbolKind::Variable;
+        let Some(method) = second.get(&symbols[field].path).copied().filter(|_| is_field) else { continue };
+        let plain = symbols[field].path.clone();
+        let numbered = std::mem::replace(&mut symbols[method].path, plain.clone());
+        let inside = symbols[method].span;
+        for inner in symbols.iter_mut().skip(method + 1).take_while(|inner| inside.holds(inner.span)) {
+            if let Some(rest) = inner.path.strip_prefix(&numbered) {
+                inner.path = format!("{plain}{rest}");
+            }
+        }
+        symbols[field].path = numbered;
     }
 }
 
