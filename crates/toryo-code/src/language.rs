@@ -16,7 +16,7 @@ mod python;
 mod rust;
 
 use crate::apply::{Miss, Source, Splice, Statements};
-use crate::outline::{Import, Rules, Symbol};
+use crate::outline::{Import, Reading, Rules, Symbol};
 use crate::syntax::Fault;
 use std::sync::OnceLock;
 use toryo_domain::RepoPath;
@@ -70,11 +70,15 @@ pub(crate) struct Language {
     pub(crate) imports: fn(Node<'_>, &str, &mut Vec<Import>),
     /// The splices that add import statements and double none.
     pub(crate) add_imports: fn(&str, &Source) -> Result<Vec<Splice>, Miss>,
+    /// Whether a field and a method of one name are two things. The method then has the plain path.
+    pub(crate) fields_apart: bool,
     /// The names to replace where a symbol is renamed, in any order: all its equals and all uses in the file
     /// that certainly mean it.
     pub(crate) names_of: fn(&Symbol, &Source) -> Result<Vec<crate::text::Span>, Miss>,
     /// The encoding that a content declares, if it does.
     pub(crate) declared_encoding: fn(&[u8]) -> Option<String>,
+    /// The outline without a tree, where that is certain.
+    pub(crate) read: fn(&str) -> Option<Reading>,
     /// What the parser should read instead of the text; of the same length in bytes.
     pub(crate) prepare: fn(&str) -> Option<String>,
     /// Faults of a parsed text that the grammar lets pass, as byte offsets with a word for each.
@@ -286,6 +290,11 @@ const fn no_encoding(_: &[u8]) -> Option<String> {
 
 /// The parser reads the text itself.
 const fn no_preparation(_: &str) -> Option<String> {
+    None
+}
+
+/// Outlines come from the tree.
+const fn no_reader(_: &str) -> Option<Reading> {
     None
 }
 

@@ -1,13 +1,17 @@
 //! What a file defines, imports and uses.
 //!
-//! Reading order: the types here, `rules` (a language's queries made ready), `find` (the walk over the tree), `place`
-//! (symbols of what was found).
+//! Reading order: the types here, `rules` (a language's queries made ready), `find` (the walk over the tree),
+//! `definition` (what was found, as numbers), `place` (symbols of it), `reading` (an outline without a tree).
 
+mod definition;
 mod find;
 mod place;
+mod reading;
 mod rules;
 
+pub(crate) use definition::{Body, Definition};
 pub(crate) use find::{outline_of, symbols_of};
+pub(crate) use reading::Reading;
 pub(crate) use rules::Rules;
 
 use crate::language;
@@ -101,10 +105,25 @@ pub struct Outline {
 #[must_use]
 pub fn outline(path: &RepoPath, text: &str) -> Outline {
     let Some(language) = language::of(path) else { return Outline::default() };
+    if let Some(reading) = (language.read)(text).filter(|_| syntax::check_size(text).is_ok()) {
+        return reading.outline(language, text);
+    }
     match syntax::parse(language, text) {
         Ok(tree) => outline_of(language, text, &tree),
         Err(_) => Outline::default(),
     }
+}
+
+/// A text with its white space made single spaces.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
 }
 
 /// The column at which white space ends; a tab reaches the next multiple of eight, as in Python.

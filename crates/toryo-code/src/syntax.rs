@@ -21,6 +21,12 @@ const MOST_INDENTS: usize = 300;
 /// The most work on comments: a second or two, and commented text of about 4,000 lines in one run.
 const MOST_COMMENT_WORK: usize = 500_000_000;
 
+/// Texts of so many bytes hold neither so many levels, of which each takes a longer line, nor so much work on
+/// comments: their lines, of two bytes at least, times their bytes.
+const SMALL_FILE: usize = 31_000;
+const _: () =
+    assert!(SMALL_FILE < MOST_INDENTS * MOST_INDENTS / 2 && SMALL_FILE * SMALL_FILE / 2 < MOST_COMMENT_WORK);
+
 /// The most pieces of text that may make no sense to the parser before a file counts as something else.
 pub(crate) const MOST_JUNK: usize = 10_000;
 
@@ -122,9 +128,12 @@ fn parse_with(
 }
 
 /// Refuses what would cost a parser more time or memory than a source text may.
-fn check_size(text: &str) -> Result<(), Unparsed> {
+pub(crate) fn check_size(text: &str) -> Result<(), Unparsed> {
     if text.len() > LARGEST_FILE {
         return Err(Unparsed::TooLarge);
+    }
+    if text.len() <= SMALL_FILE {
+        return Ok(());
     }
     let shape = Shape::of(text);
     if shape.indents > MOST_INDENTS {

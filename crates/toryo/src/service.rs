@@ -74,8 +74,10 @@ pub async fn run(
         tasks.spawn(clear_sandboxes(parts.sandbox.clone(), servants.clone()));
         let (engine, blobs) = (parts.engine.clone(), parts.blobs.clone());
         tasks.spawn(retention::run(engine, blobs, config.retention, servants.clone()));
-        let mirrors = config.data_dir.join("mirrors");
-        tasks.spawn(clear_mirrors(mirrors, config.retention.mirror_days, servants.clone()));
+        if config.retention.mirror_days > 0 {
+            let mirrors = config.data_dir.join("mirrors");
+            tasks.spawn(clear_mirrors(mirrors, config.retention.mirror_days, servants.clone()));
+        }
     }
 
     let work = async {
@@ -133,7 +135,7 @@ async fn clear_sandboxes(sandbox: DockerSandbox, stop: CancellationToken) {
 /// Mirrors of repositories that nobody has used for so many days; a fetch brings them back.
 async fn clear_mirrors(mirrors: PathBuf, days: u32, stop: CancellationToken) {
     const DAY: Duration = Duration::from_secs(24 * 3600);
-    while days > 0 {
+    loop {
         let cleared = tokio::select! {
             () = stop.cancelled() => return,
             cleared = remove_unused_mirrors(mirrors.clone(), DAY * days) => cleared,

@@ -83,7 +83,13 @@ fn symbol(path: &str, source: &Source) -> Result<Symbol, Miss> {
     }
     let written = parts(path.trim());
     let symbols = source.symbols();
-    let found: Vec<&Symbol> = symbols.iter().filter(|symbol| means(&written, &parts(&symbol.path))).collect();
+    let mut found: Vec<&Symbol> =
+        symbols.iter().filter(|symbol| means(&written, &parts(&symbol.path))).collect();
+    if source.language.is_some_and(|language| language.fields_apart)
+        && found.iter().any(|symbol| symbol.kind == SymbolKind::Method)
+    {
+        found.retain(|symbol| symbol.kind != SymbolKind::Variable);
+    }
     match found.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(Miss {

@@ -3,6 +3,7 @@
 mod faults;
 mod imports;
 mod lines;
+mod reader;
 mod rename;
 
 use super::{Doc, Language, Layout};
@@ -36,8 +37,10 @@ pub(super) static PYTHON: Language = Language {
     keywords: KEYWORDS,
     imports,
     add_imports: imports::splices,
+    fields_apart: false,
     names_of: rename::places,
     declared_encoding,
+    read: reader::read,
     prepare,
     faults: faults::faults,
     statements: Some(Statements {

@@ -3,6 +3,10 @@
 mod imports;
 
 use super::{CommentForm, Doc, Language, Layout, Scoping, Tail};
+use crate::apply::{Miss, Source, scopes};
+use crate::outline::{Symbol, SymbolKind};
+use crate::refusal::Refusal;
+use crate::text::Span;
 use std::sync::OnceLock;
 use tree_sitter::Node;
 
@@ -25,7 +29,7 @@ pub(super) static RUST: Language = Language {
     decorators: &["attribute_item"],
     modifiers: &[],
     decorator: Some(("#[", "]")),
-    terminators: &[],
+    terminators: &[','],
     definition_starts: &[
         "fn ",
         "pub ",
@@ -51,8 +55,10 @@ pub(super) static RUST: Language = Language {
         struct super trait true try type typeof unsafe unsized use virtual where while yield ",
     imports: imports::listed,
     add_imports: imports::splices,
-    names_of: |symbol, source| crate::apply::scopes::places(symbol, source, &SCOPING),
+    fields_apart: true,
+    names_of,
     declared_encoding: super::no_encoding,
+    read: super::no_reader,
     prepare: super::no_preparation,
     faults: super::no_faults,
     statements: None,
@@ -87,6 +93,20 @@ fn tail(function: Node<'_>) -> Tail {
         _ if has_value => Tail::Value,
         _ => Tail::Open(last.end_byte()),
     }
+}
+
+/// A field and a method of one name are told apart by calls alone, which the shared rules do not ask for.
+fn names_of(symbol: &Symbol, source: &Source) -> Result<Vec<Span>, Miss> {
+    let owner = |symbol: &Symbol| symbol.path.rsplit_once('.').map(|(owner, _)| owner.to_owned());
+    let is_method = |symbol: &Symbol| symbol.kind == SymbolKind::Method;
+    let twin = source.symbols().iter().find(|other| {
+        other.name == symbol.name && owner(other) == owner(symbol) && is_method(other) != is_method(symbol)
+    });
+    if twin.is_some_and(|_| symbol.parent.is_some()) {
+        let why = format!("`{}` is a field and a method; edit its places by line_range", symbol.name);
+        return Err(Refusal::Unfit(why).into());
+    }
+    scopes::places(symbol, source, &SCOPING)
 }
 
 static SCOPING: Scoping = Scoping {

@@ -14,6 +14,9 @@
 (static_item name: (_) @name) @variable
 (type_item name: (_) @name) @variable
 (associated_type name: (_) @name) @variable
+(enum_variant name: (_) @name body: (field_declaration_list) @body) @class
+(enum_variant name: (_) @name) @variable
+(field_declaration name: (_) @name) @variable
 
 (attribute_item) @attached
 (line_comment) @attached

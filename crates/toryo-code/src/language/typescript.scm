@@ -15,6 +15,9 @@
   (arrow_function body: (_) @body)]) @function
 (class_body (public_field_definition name: (_) @name) @variable)
 (interface_body (property_signature name: (_) @name) @variable)
+(type_alias_declaration value: (object_type (property_signature name: (_) @name) @variable))
+(enum_body name: (_) @name @variable)
+(enum_body (enum_assignment name: (_) @name) @variable)
 
 (ambient_declaration (_) @inner) @outer
 (class_body (decorator) @attached)

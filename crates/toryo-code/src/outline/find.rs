@@ -1,5 +1,6 @@
 //! Definitions, imports and uses of names of a parsed text, found in one walk.
 
+use super::definition::Definition;
 use super::place::Placing;
 use super::rules::{Ancestor, Role, Root, Rules};
 use super::{Outline, Reference, Symbol, SymbolKind};
@@ -132,8 +133,9 @@ struct Finds<'tree> {
 impl Finds<'_> {
     /// The symbols of definitions.
     fn placed(&self, found: &[Found<'_>], language: &Language, text: &str, lines: &Lines) -> Vec<Symbol> {
+        let found: Vec<Definition> = found.iter().map(|one| Definition::of(one, language, text)).collect();
         let (outer_starts, attached) = (&self.outer_starts, self.attached.as_slice());
-        Placing { language, text, lines, outer_starts, attached }.symbols(found)
+        Placing { language, text, lines, outer_starts, attached }.symbols(&found)
     }
 }
 

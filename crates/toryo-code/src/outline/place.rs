@@ -1,11 +1,11 @@
 //! From what queries found to symbols with paths, spans and documentation.
 
-use super::find::{Attached, Found};
-use super::{Symbol, SymbolKind, column};
+use super::definition::{Body, Definition};
+use super::find::Attached;
+use super::{Symbol, SymbolKind, column, one_line};
 use crate::language::{Doc, Language, Layout};
 use crate::text::{Lines, Span};
 use std::collections::HashMap;
-use tree_sitter::Node;
 
 /// A definition whose end is not reached yet.
 struct Open {
@@ -26,12 +26,12 @@ pub(super) struct Placing<'a> {
 
 impl Placing<'_> {
     /// The symbols of definitions, which are in the order of the text.
-    pub(super) fn symbols(&self, found: &[Found<'_>]) -> Vec<Symbol> {
+    pub(super) fn symbols(&self, found: &[Definition]) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> = Vec::new();
         let mut open: Vec<Open> = Vec::new();
         let mut seen: HashMap<(String, String), u32> = HashMap::new();
         for one in found {
-            while open.last().is_some_and(|open| open.end <= one.node.start_byte()) {
+            while open.last().is_some_and(|open| open.end <= one.start) {
                 open.pop();
             }
             let parent = open.last().map(|open| open.symbol);
@@ -40,7 +40,7 @@ impl Placing<'_> {
             if one.kind == SymbolKind::Variable && in_function {
                 continue;
             }
-            let owner = one.owner.and_then(|owner| last_word(&self.text[owner.byte_range()]));
+            let owner = one.owner.and_then(|owner| last_word(&self.text[owner.range()]));
             let of_a_type = parent_kind == Some(SymbolKind::Class) || owner.is_some();
             let kind = match one.kind {
                 SymbolKind::Function if of_a_type => SymbolKind::Method,
@@ -51,51 +51,42 @@ impl Placing<'_> {
             let is_block = owner.is_some() && kind == SymbolKind::Class;
             let owned = owner.map(|owner| joined(around, owner));
             let within = owned.as_deref().filter(|_| !is_block).unwrap_or(around);
-            let name = if is_block { self.block_name(one) } else { self.name(one).to_owned() };
+            let name = one.block.clone().filter(|_| is_block).unwrap_or_else(|| self.name(one).to_owned());
             let count = seen.entry((within.to_owned(), name.clone())).or_insert(0);
             *count += 1;
             let path = joined(within, &if *count == 1 { name.clone() } else { format!("{name}[{count}]") });
             if kind != SymbolKind::Variable {
                 let path = owned.filter(|_| is_block).unwrap_or_else(|| path.clone());
-                open.push(Open { symbol: symbols.len(), end: one.node.end_byte(), path });
+                open.push(Open { symbol: symbols.len(), end: one.end, path });
             }
             symbols.push(self.symbol(one, kind, name, path, parent));
+        }
+        if self.language.fields_apart {
+            plain_methods(&mut symbols);
         }
         symbols
     }
 
     /// A definition's name; a text in quotes without them.
-    fn name(&self, found: &Found<'_>) -> &str {
-        self.text[found.name.byte_range()].trim_matches(['"', '\''])
-    }
-
-    /// The header of a block of members, without parameters of its own and conditions.
-    fn block_name(&self, found: &Found<'_>) -> String {
-        let end = found.name.end_byte();
-        let mut cursor = found.node.walk();
-        let children = found.node.children(&mut cursor);
-        let words = children.take_while(|child| child.start_byte() < end);
-        let words = words.filter(|child| !child.kind().ends_with("_parameters"));
-        one_line(&words.map(|child| &self.text[child.byte_range()]).collect::<Vec<_>>().join(" "))
+    fn name(&self, found: &Definition) -> &str {
+        self.text[found.name.range()].trim_matches(['"', '\''])
     }
 
     fn symbol(
         &self,
-        found: &Found<'_>,
+        found: &Definition,
         kind: SymbolKind,
         name: String,
         path: String,
         parent: Option<usize>,
     ) -> Symbol {
-        let node = found.node.start_byte();
-        let inner = bare_start(found.node, self.language.decorators, self.language.modifiers);
-        let (start, comments) = self.start(node);
+        let inner = found.inner;
+        let (start, comments) = self.start(found.start);
         let end = self.end(found, start);
-        let header = &self.text[inner..header_end(found, self.language.comments).unwrap_or(end)];
+        let header_end = found.body.and_then(|body| body.header_end);
+        let header = &self.text[inner..header_end.unwrap_or(end)];
         let doc = match self.language.doc {
-            Doc::Inside { node, first_line } => {
-                found.body.and_then(node).and_then(|doc| first_line(&self.text[doc.byte_range()]))
-            }
+            Doc::Inside { first_line, .. } => found.doc.and_then(|doc| first_line(&self.text[doc.range()])),
             Doc::Above { .. } => comments.iter().find_map(|doc| comment_line(&self.text[doc.range()])),
         };
         Symbol {
@@ -106,7 +97,7 @@ impl Placing<'_> {
             doc,
             span: Span::new(start, end),
             definition: Span::new(inner, end),
-            name_span: Span::new(found.name.start_byte(), found.name.end_byte()),
+            name_span: found.name,
             body: found.body.map(|body| self.body(body, end)),
             first_line: self.lines.number_at(start),
             last_line: self.lines.number_at(end.saturating_sub(1).max(start)),
@@ -142,11 +133,11 @@ impl Placing<'_> {
     }
 
     /// A body without the braces around it.
-    fn body(&self, body: Node<'_>, end: usize) -> Span {
-        let start = body.start_byte();
-        match (self.language.layout, braces(body)) {
+    fn body(&self, body: Body, end: usize) -> Span {
+        let start = body.span.start;
+        match (self.language.layout, body.braces) {
             (Layout::Indented { .. }, _) => Span::new(start, end.max(start)),
-            (Layout::Braces, None) => Span::new(start, body.end_byte()),
+            (Layout::Braces, None) => body.span,
             (Layout::Braces, Some(braces)) => {
                 let inside = &self.text[braces.start + 1..braces.end - 1];
                 let content = inside.trim_start();
@@ -157,10 +148,9 @@ impl Placing<'_> {
         }
     }
 
-    /// Where a definition ends. A grammar may end it after a comment that belongs to what follows, or before
-    /// one that is indented as its own; so only code counts, then comments deeper than the definition.
-    fn end(&self, found: &Found<'_>, start: usize) -> usize {
-        let mut code = last_code(found.node, self.language.comments);
+    /// Where a definition ends: only code counts, then comments deeper than the definition.
+    fn end(&self, found: &Definition, start: usize) -> usize {
+        let mut code = found.code;
         let after = self.text[code..].trim_start_matches([' ', '\t']);
         if after.starts_with(self.language.terminators) && !self.text[..code].ends_with(';') {
             code = self.text.len() - after.len() + 1;
@@ -195,49 +185,25 @@ impl Placing<'_> {
     }
 }
 
-/// The end of the last leaf that is no comment.
-fn last_code(node: Node<'_>, comments: &[&str]) -> usize {
-    let mut cursor = node.walk();
-    while cursor.goto_last_child() {
-        let is_code = |node: Node<'_>| !node.byte_range().is_empty() && !comments.contains(&node.kind());
-        while !is_code(cursor.node()) {
-            if !cursor.goto_previous_sibling() {
-                cursor.goto_parent();
-                return cursor.node().end_byte();
+/// Gives methods the plain paths that fields of their names have: people mean the method, and fields stand first.
+fn plain_methods(symbols: &mut [Symbol]) {
+    let second: HashMap<String, usize> = (symbols.iter().enumerate())
+        .filter(|(_, symbol)| symbol.kind == SymbolKind::Method)
+        .filter_map(|(at, symbol)| Some((symbol.path.strip_suffix("[2]")?.to_owned(), at)))
+        .collect();
+    for field in 0..symbols.len() {
+        let is_field = symbols[field].kind == SymbolKind::Variable;
+        let Some(method) = second.get(&symbols[field].path).copied().filter(|_| is_field) else { continue };
+        let plain = symbols[field].path.clone();
+        let numbered = std::mem::replace(&mut symbols[method].path, plain.clone());
+        let inside = symbols[method].span;
+        for inner in symbols.iter_mut().skip(method + 1).take_while(|inner| inside.holds(inner.span)) {
+            if let Some(rest) = inner.path.strip_prefix(&numbered) {
+                inner.path = format!("{plain}{rest}");
             }
         }
+        symbols[field].path = numbered;
     }
-    cursor.node().end_byte()
-}
-
-/// The braces of a body, which may have words before them. Faulty text may lack one that the tree has.
-fn braces(body: Node<'_>) -> Option<Span> {
-    let is = |node: &Node<'_>, brace: &str| node.kind() == brace && !node.is_missing();
-    let mut cursor = body.walk();
-    cursor.goto_last_child();
-    let last = Some(cursor.node()).filter(|last| is(last, "}"))?;
-    let first = body.children(&mut cursor).find(|child| is(child, "{"))?;
-    Some(Span::new(first.start_byte(), last.end_byte()))
-}
-
-/// Where a definition starts behind the decorators and annotations in it.
-fn bare_start(node: Node<'_>, decorators: &[&str], modifiers: &[&str]) -> usize {
-    let mut cursor = node.walk();
-    let mut inside = cursor.goto_first_child();
-    while inside {
-        let kind = cursor.node().kind();
-        if modifiers.contains(&kind) {
-            let bare = bare_start(cursor.node(), decorators, &[]);
-            if bare < cursor.node().end_byte() {
-                return bare;
-            }
-        } else if !decorators.contains(&kind) {
-            return cursor.node().start_byte();
-        }
-        inside = cursor.goto_next_sibling();
-    }
-    // A node of decorators only, or a leaf.
-    if node.child_count() == 0 { node.start_byte() } else { node.end_byte() }
 }
 
 /// The last word of a type's name, such as `Foo` of `&'a mut a::Foo<T>`.
@@ -261,19 +227,4 @@ fn comment_line(comment: &str) -> Option<String> {
         Some(line.to_owned()).filter(|line| !line.is_empty())
     };
     comment.lines().find_map(content)
-}
-
-/// The end of the last token before the body, comments apart; `None` where there is no body.
-fn header_end(found: &Found<'_>, comments: &[&str]) -> Option<usize> {
-    let body = found.body?;
-    let body = braces(body).map_or(body.start_byte(), |braces| braces.start);
-    let mut cursor = found.node.walk();
-    let before = found.node.children(&mut cursor).take_while(|child| child.start_byte() < body);
-    let last = before.filter(|child| !comments.contains(&child.kind())).last();
-    // The body may stand deeper, as in `const f = () => { … }`.
-    last.map(|child| child.end_byte().min(body))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

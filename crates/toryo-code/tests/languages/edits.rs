@@ -116,6 +116,9 @@ fn sibling(fixture: &Fixture, symbol: &Symbol, symbols: &[Symbol]) -> Option<&'s
     let in_interface = owner_header.contains("interface") || owner_header.starts_with("type");
     Some(match (fixture.path.extension()?, in_class) {
         ("py", _) => "def added():\n    pass",
+        ("rs", true) if owner_header.contains("enum ") => "Added,",
+        // A structure, or a variant with fields.
+        ("rs", true) if !["impl", "trait"].iter().any(|word| owner_header.contains(word)) => "added: u8,",
         ("rs", _) => "fn added() {\n    call();\n}",
         ("go", true) if in_interface => "Added() error",
         ("go", _)
@@ -129,6 +132,7 @@ fn sibling(fixture: &Fixture, symbol: &Symbol, symbols: &[Symbol]) -> Option<&'s
         ("go", _) => return None,
         ("java", true) if in_interface => "void added();",
         ("java", _) => "void added() {\n    call();\n}",
+        ("ts" | "tsx", true) if owner_header.contains("enum ") => "added = 9,",
         (_, true) if in_interface => "added(): void;",
         (_, true) => "added() {\n  call();\n}",
         (_, false) => "function added() {\n  call();\n}",

@@ -309,6 +309,39 @@ fn java_imports_find_their_block_and_are_not_doubled() {
 }
 
 #[test]
+fn members_of_types_without_code_are_edited_by_their_symbols() {
+    let replaced = |path: &str, before: &str, symbol: &str, text: &str| {
+        change(path, before, "replace", json!({"symbol": symbol}), json!(text))
+    };
+    let rs = "pub struct A {\n    /// Doc.\n    pub a: u8,\n    b: u8,\n}\n\nenum E {\n    One,\n    Two { c: u8 },\n}\n";
+    assert_eq!(replaced("a.rs", rs, "A.b", "b: u16,"), rs.replace("b: u8", "b: u16"));
+    assert_eq!(replaced("a.rs", rs, "E.Two.c", "c: u16"), rs.replace("c: u8", "c: u16"));
+    let without = change("a.rs", rs, "delete", json!({"symbol": "E.One"}), json!(""));
+    assert_eq!(without, rs.replace("    One,\n", ""));
+    let after = json!({"symbol": "A.a", "position": "after"});
+    let with = change("a.rs", rs, "insert", after, json!("d: bool,"));
+    assert_eq!(with, rs.replace("a: u8,\n", "a: u8,\n    d: bool,\n"));
+    let ts = "enum E {\n  A,\n  B = 'b',\n}\ntype T = {\n  c?: string;\n};\n";
+    assert_eq!(replaced("a.ts", ts, "E.A", "A = 1,"), ts.replace("A,", "A = 1,"));
+    assert_eq!(replaced("a.ts", ts, "T.c", "c: number;"), ts.replace("c?: string", "c: number"));
+}
+
+#[test]
+fn a_field_of_rust_leaves_its_name_to_the_method() {
+    let rs = "struct A {\n    old: u8,\n    other: u8,\n}\nimpl A {\n    fn old(&self) -> u8 { fn inner() {} self.old }\n    fn f(&mut self) { self.other += self.old(); }\n}\n";
+    let text = json!([{"op": "replace_body", "text": "1"}]);
+    assert_eq!(
+        operate("a.rs", rs, "A.old", text),
+        rs.replace("{ fn inner() {} self.old }", "{\n        1\n    }")
+    );
+    let paths = toryo_code::outline(&"a.rs".parse().expect("a path"), rs).symbols;
+    let paths: Vec<_> = paths.iter().map(|symbol| symbol.path.as_str()).collect();
+    assert_eq!(paths, ["A", "A.old[2]", "A.other", "impl A", "A.old", "A.old.inner", "A.f"]);
+    assert!(rename("a.rs", rs, "A.old").starts_with("refused: `old` is a field and a method"));
+    assert_eq!(rename("a.rs", rs, "A.other"), rs.replace("other", "fresh"));
+}
+
+#[test]
 fn a_rename_covers_the_definition_and_what_certainly_means_it() {
     let js = "export function old(a) { return old(a - 1); }\nfunction other(old) { return old; }\nconst x = { old: 1, y: old };\nfunction local() { const old = 1; return old + x.old; }\nfunction nested() { function old() {} return old(); }\nold();\n";
     assert_eq!(
