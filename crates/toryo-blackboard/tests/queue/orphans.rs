@@ -56,7 +56,9 @@ async fn nothing_is_written_for_a_run_that_is_not_there() {
         let mut tx = ground.db.begin().await.unwrap();
         let written = match way {
             "event" => events::append(&mut tx, nowhere.run_id, std::slice::from_ref(&event)).await.map(drop),
-            "leased event" => events::append_leased(&mut tx, &nowhere, &[event.clone()]).await.map(drop),
+            "leased event" => {
+                events::append_leased(&mut tx, &nowhere, std::slice::from_ref(&event)).await.map(drop)
+            }
             "step" => {
                 let step = NewStep { key: key.clone(), depends_on: vec![] };
                 steps::append(&mut tx, nowhere.run_id, 1, &step).await.map(drop)
