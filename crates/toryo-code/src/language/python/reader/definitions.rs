@@ -12,7 +12,7 @@ impl Reader<'_> {
         while self.eat(Kind::At)? {
             self.named()?;
             self.expect(Kind::Newline)?;
-            if self.tokens.indentation != indentation {
+            if self.tokens.indentation != indentation || self.tokens.has_outer_comment() {
                 return None;
             }
         }

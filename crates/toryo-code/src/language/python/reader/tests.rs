@@ -75,6 +75,7 @@ fn what_is_not_certain_is_left_to_the_parser() {
         "if a:\n# only a comment\n",
         "else: a\n",
         "a,\nb = c\n",
+        "class A:\n    @a\n# b\n    def c(): pass\n",
         "from .\\\na import b\n",
         "a: b is c\n",
         "from __future__ import a.b\n",

@@ -297,6 +297,16 @@ impl<'t> Tokens<'t> {
         Some(Token { kind, start, end: start + length })
     }
 
+    /// Whether a comment that is indented less stands between the token before and the one at hand, which starts a
+    /// line. Behind a decorator the parser takes it for the block's end.
+    pub(super) fn has_outer_comment(&self) -> bool {
+        let between = self.bytes.get(self.last_end..self.token.start).unwrap_or_default();
+        between.split(|byte| *byte == b'\n').skip(1).any(|line| {
+            let white = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            line.get(white) == Some(&b'#') && width(&line[..white]) < self.indentation
+        })
+    }
+
     /// The bytes of the token at hand.
     pub(super) fn word_at_hand(&self) -> &'t [u8] {
         &self.bytes[self.token.start..self.token.end]
