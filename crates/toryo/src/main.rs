@@ -18,12 +18,7 @@ mod watch;
 mod wiring;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
-
-/// A tenth of a model call, and more of an index, is memory asked for and given back. It serves the C libraries too.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // One TLS provider for every library of the process.
