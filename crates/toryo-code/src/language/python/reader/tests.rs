@@ -1,3 +1,5 @@
+//! The reader says what the tree says, or nothing.
+
 use crate::language::{Language, of};
 use crate::outline::{Outline, outline_of};
 use crate::syntax;
