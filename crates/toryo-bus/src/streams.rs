@@ -4,7 +4,9 @@ use crate::Error;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::CreateStreamErrorKind;
-use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, ConsumerErrorKind, DiscardPolicy, RetentionPolicy, StorageType, Stream,
+};
 use std::time::Duration;
 
 /// A message is given again when it was not acknowledged for so long. Only a wake-up is lost meanwhile. `BackOff`
@@ -127,14 +129,28 @@ pub(crate) async fn reconcile(jetstream: &Context, subjects: &Subjects) -> Resul
     ensure_stream(jetstream, dead_letters(subjects)).await?;
     ensure_stream(jetstream, queue(subjects)).await?;
     let stream = jetstream.get_stream(subjects.queue()).await.map_err(Error::unavailable)?;
-    match stream.create_consumer(workers()).await {
+    let consumer = match stream.create_consumer(workers()).await {
         Err(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(_)) => {
             tracing::warn!(%error, "the queue's consumer cannot be changed and is made anew");
             stream.delete_consumer(WORKERS).await.map_err(Error::unavailable)?;
-            stream.create_consumer(workers()).await.map_err(Error::unavailable)
+            stream.create_consumer(workers()).await.map_err(Error::unavailable)?
         }
-        consumer => consumer.map_err(Error::unavailable),
+        consumer => consumer.map_err(Error::unavailable)?,
+    };
+    clear(&stream, consumer.cached_info().ack_floor.stream_sequence).await?;
+    Ok(consumer)
+}
+
+/// Takes out of the queue what was acknowledged up to this place. The server does that itself, unless its disk was full
+/// just then: such messages are given to nobody and would stay until they are too old.
+async fn clear(queue: &Stream, acknowledged: u64) -> Result<(), Error> {
+    let state = &queue.cached_info().state;
+    if state.messages == 0 || state.first_sequence > acknowledged {
+        return Ok(());
     }
+    let gone = queue.purge().sequence(acknowledged + 1).await.map_err(Error::unavailable)?;
+    tracing::info!(messages = gone.purged, "cleared {} acknowledged messages out of the queue", gone.purged);
+    Ok(())
 }
 
 async fn ensure_stream(jetstream: &Context, config: Config) -> Result<(), Error> {
