@@ -88,6 +88,13 @@ impl Named {
         Ok(())
     }
 
+    /// Gives the look up, so that the next one may begin when this returns: dropping it lets go of the lock only some time
+    /// later.
+    pub async fn give_up(self) {
+        // Where the database is away, its session ends, and the lock with it.
+        self.tx.rollback().await.ok();
+    }
+
     /// Ends the look: what was found out is kept, and blobs that are named again begin anew if they are not one day.
     ///
     /// # Errors

@@ -21,6 +21,20 @@ pub async fn prune(engine: &Engine, blobs: &dyn BlobStore, config: Config) -> Re
     let grace = grace(engine, config);
     let kept = (config.artifact_days > 0).then(|| DAY * config.artifact_days);
     let Some(mut named) = Named::look(&engine.db, kept).await? else { return Ok(None) };
+    match sweep(&mut named, blobs, grace).await {
+        Ok(deleted) => {
+            named.end().await?;
+            Ok(Some(deleted))
+        }
+        Err(error) => {
+            named.give_up().await;
+            Err(error)
+        }
+    }
+}
+
+/// Deletes what is due; the number of blobs.
+async fn sweep(named: &mut Named, blobs: &dyn BlobStore, grace: Duration) -> Result<u64, Error> {
     let mut deleted = 0;
     for first in 0..=u8::MAX {
         let old = blobs.old(first, grace).await?;
@@ -33,8 +47,7 @@ pub async fn prune(engine: &Engine, blobs: &dyn BlobStore, config: Config) -> Re
         }
         named.gone(&gone).await?;
     }
-    named.end().await?;
-    Ok(Some(deleted))
+    Ok(deleted)
 }
 
 /// Longer than whoever puts a blob may take to name it.
