@@ -370,7 +370,10 @@ impl Storm {
             ];
             if self.plan.long {
                 let all = Boundary::ALL.iter().copied().filter(|boundary| is_of_a_step(*boundary));
-                blows = all.flat_map(|boundary| ACTIONS.map(|action| (boundary, action))).collect();
+                // Whoever has brought a run to its limit goes on with the draft, without a claim of its own.
+                let is_met =
+                    |boundary: &Boundary| kind != "draft" || !boundary.as_str().starts_with("claim.");
+                blows = all.filter(is_met).flat_map(|one| ACTIONS.map(|action| (one, action))).collect();
             }
             let named = |(boundary, action): (Boundary, &str)| {
                 (format!("{}@{kind}", boundary.as_str()), action.to_owned())

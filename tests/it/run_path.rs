@@ -1,6 +1,8 @@
 //! From `POST /tasks` to the branch, and what happens when a process dies on the way.
 
 use crate::harness::{Toryo, git, line};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use toryo_agents::sample;
 use toryo_domain::EventType;
 use toryo_testkit::openai::Script;
@@ -82,11 +84,15 @@ async fn a_killed_worker_costs_no_reply_no_event_and_no_second_pull_request() {
     let mut toryo = Toryo::start(recorded()).await;
     let repository = toryo.sample();
     let run = toryo.submit_sample(&repository).await;
-    // The reply is journalled when its event is seen; what the step does with it is still to come.
+    // The reply is journalled when its event is seen; what the step does with it is still to come. Both subtasks have to
+    // be so far: a reply that is on its way when the worker dies is asked for again, and rightly so.
+    let asked = RefCell::new(BTreeSet::new());
     let seen = toryo
-        .until_event(&run, "a model call of a step that goes on in the sandbox", |event| {
-            event.kind == EventType::ModelCall
-                && event.step_key.as_ref().is_some_and(|key| key.kind == toryo_domain::StepKind::Reproduce)
+        .until_event(&run, "model calls of both steps that go on in the sandbox", |event| {
+            let step = event.step_key.as_ref().filter(|key| key.kind == toryo_domain::StepKind::Reproduce);
+            let Some(step) = step.filter(|_| event.kind == EventType::ModelCall) else { return false };
+            asked.borrow_mut().insert(step.to_string());
+            asked.borrow().len() == 2
         })
         .await;
     toryo.worker_process(0).kill9().await;
